@@ -1,0 +1,11 @@
+// Reads artifacts from wherever they are, checks every digest, and keeps them by digest.
+export {
+  ArtifactError,
+  type ArtifactErrorCode,
+  type Digest,
+  digestOf,
+  hexOf,
+  isDigest,
+  parseDigest,
+} from './digest.ts';
+export type { Artifact, ArtifactKind, ImageConfig, Layer } from './artifact.ts';

@@ -1,0 +1,2 @@
+// Windows in, verdicts out: learns what is normal for one artifact and says how unusual a window is.
+export type { AuditEvent, Window } from './telemetry.ts';

@@ -1,0 +1,2 @@
+// Event in, planned actions out: never acts.
+export type { Action, ActionKind, Trigger } from './plan.ts';

@@ -1,0 +1,19 @@
+// Confinement that the kernel enforces, and what the kernel says of it. A driver never sees a score.
+export {
+  type Driver,
+  type DriverName,
+  type Effective,
+  type Exit,
+  type LaunchPart,
+  type LaunchProfileName,
+  type Network,
+  type NetworkPlan,
+  type NetworkStats,
+  type Probe,
+  type Sandbox,
+  SandboxError,
+  type SandboxErrorCode,
+  type SandboxRecord,
+  type SandboxStats,
+} from './driver.ts';
+export type { Sensor, SensorReading } from './sensor.ts';

@@ -1,0 +1,22 @@
+// The contract of the sensor: system calls and audit events of every workload, keyed by cgroup id.
+import type { AuditEvent } from '../behaviour/index.ts';
+import type { Logging } from '../policy/index.ts';
+
+/** What the sensor saw of one cgroup since the last read. */
+export interface SensorReading {
+  readonly syscalls: ReadonlyMap<number, number>;
+  readonly audit: readonly AuditEvent[];
+  /** Share of events not lost, 0..1. */
+  readonly kept: number;
+}
+
+/** One sensor for the host; it dies with its process. */
+export interface Sensor extends AsyncDisposable {
+  readonly kind: 'bpftrace' | 'none';
+  /** Why it sees less than everything; null when it does. */
+  readonly limitation: string | null;
+  watch(cgroupId: bigint, logging: Logging): void;
+  unwatch(cgroupId: bigint): void;
+  /** Takes what was counted for each watched cgroup since the last call. */
+  read(): ReadonlyMap<bigint, SensorReading>;
+}
