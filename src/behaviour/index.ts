@@ -1,2 +1,3 @@
 // Windows in, verdicts out: learns what is normal for one artifact and says how unusual a window is.
 export type { AuditEvent, Window } from './telemetry.ts';
+export type { RuntimeVerdict, Severity, Violation } from '../trust/index.ts';

@@ -11,3 +11,4 @@ export {
   type PortMapping,
   type ResourceRequest,
 } from './grant.ts';
+export type { Tier } from '../trust/index.ts';

@@ -1,6 +1,7 @@
 // What can trigger a response, and the actions that a plan is made of.
-import type { Grant } from '../policy/index.ts';
-import type { Severity, Tier } from '../trust/index.ts';
+
+import type { Severity } from '../behaviour/index.ts';
+import type { Grant, Tier } from '../policy/index.ts';
 
 /** Something that asks for a response. */
 export type Trigger =
