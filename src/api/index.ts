@@ -1,0 +1,27 @@
+// The wire: what crosses the socket, as schemas and their types.
+export {
+  incidentNote,
+  overrideRequest,
+  type OverrideRequest,
+  requestLimits,
+  runRequest,
+  type RunRequest,
+  stopRequest,
+  workloadName,
+} from './run-request.ts';
+export {
+  type ActionDocument,
+  actionDocument,
+  type ErrorDocument,
+  errorDocument,
+  grantDocument,
+  type IncidentDocument,
+  incidentDocument,
+  type ScoreDocument,
+  scoreDocument,
+  type UsageDocument,
+  type WorkloadDocument,
+  workloadDocument,
+  type WorkloadState,
+} from './documents.ts';
+export { type EventOf, type WorkloadEvent, workloadEvent } from './event.ts';
