@@ -9,3 +9,4 @@ export {
   parseDigest,
 } from './digest.ts';
 export type { Artifact, ArtifactKind, ImageConfig, Layer } from './artifact.ts';
+export { FACT_PATHS_MAX, type LayerFacts, type PathList, type SecretFinding, type SecretKind } from './layer-facts.ts';
