@@ -7,3 +7,5 @@ export {
   LedgerError,
   type LedgerErrorCode,
 } from './journal.ts';
+export { openJournal } from './hash-chain.ts';
+export { type JournalReader, openJournalReader, type VerifiedJournal, verifyJournal } from './journal-reader.ts';
