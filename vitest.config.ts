@@ -1,10 +1,45 @@
+// How the tests run: pure ones first and side by side, then those that use the kernel, in fewer processes.
 import { defineConfig } from 'vitest/config';
+import { CountReporter } from './scripts/count-reporter.ts';
+
+/** Suites that make sandboxes, namespaces and supervisors: more of them at a time than cores, and their deadlines mean nothing. */
+const HOST_SUITES = [
+  'test/conformance/**/*.test.ts',
+  'test/attack/**/*.test.ts',
+  'test/e2e/**/*.test.ts',
+  'test/cli/**/*.test.ts',
+];
+const HOST_WORKERS_MAX = 2;
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    pool: 'forks',
+    // Sources and documents are inputs of tests; an empty run has failed.
+    passWithNoTests: false,
+    reporters: ['default', new CountReporter()],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts', 'test/**/*.test.ts'],
+          exclude: HOST_SUITES,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'host',
+          include: HOST_SUITES,
+          maxWorkers: HOST_WORKERS_MAX,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
