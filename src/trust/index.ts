@@ -15,4 +15,7 @@ export {
   type TrustScore,
   type TrustWeights,
 } from './evidence.ts';
-export type { RuntimeState, RuntimeVerdict, Severity, Violation } from './runtime-state.ts';
+export type { RuntimeSettings, RuntimeState, RuntimeVerdict, Severity, Violation } from './runtime-state.ts';
+export { initialRuntimeState, runtimeEvidence, type RuntimeStep, stepRuntime } from './runtime-fold.ts';
+export { explainRaises, explainScore, scoreTrust } from './score.ts';
+export { type PreparedWeights, prepareWeights } from './weights.ts';

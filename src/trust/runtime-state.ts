@@ -4,9 +4,9 @@
 export interface RuntimeState {
   /** The runtime score r, 0..1. */
   readonly score: number;
-  /** The sequential test's sum of surprise, 0 when calm. */
+  /** What the sequential test holds against it: 1 when calm, at most the settings' `alarmAt`. */
   readonly suspicion: number;
-  /** Clean active time since the last alarm, in ms. */
+  /** Clean active time since the last alarm or violation, in ms. */
   readonly cleanMs: number;
   readonly windows: number;
   readonly alarms: number;
@@ -33,4 +33,22 @@ export interface Violation {
   readonly kind: string;
   readonly severity: Severity;
   readonly reason: string;
+}
+
+/** The policy's numbers for the fold. */
+export interface RuntimeSettings {
+  /** Where an unknown digest starts, 0..1. */
+  readonly startScore: number;
+  /** Time constant of earning: a clean window raises r by (1 − r)·Δt/τ. */
+  readonly tauMs: number;
+  /** Windows that were seen less than this raise nothing, 0..1. */
+  readonly coverageMin: number;
+  /** The suspicion that alarms; also the least mean number of normal windows between two false alarms. */
+  readonly alarmAt: number;
+  /** While suspicion is at or above this, nothing is earned. */
+  readonly calmBelow: number;
+  /** What r is multiplied by in each window that ends at the alarm, 0..1. */
+  readonly alarmFactor: number;
+  /** What r is multiplied by at once for the worst violation of a window, 0..1. */
+  readonly violationFactors: Readonly<Record<Severity, number>>;
 }
