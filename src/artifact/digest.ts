@@ -11,6 +11,7 @@ export type ArtifactErrorCode =
   | 'ARTIFACT_UNSUPPORTED'
   | 'ARTIFACT_REGISTRY'
   | 'ARTIFACT_REGISTRY_DENIED'
+  | 'ARTIFACT_NOT_ROOT'
   | 'ARTIFACT_NO_SPACE';
 
 export class ArtifactError extends ProvostError<ArtifactErrorCode> {}

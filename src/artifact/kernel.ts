@@ -41,7 +41,7 @@ export function openKernel(): Kernel {
     lsetxattr: libc.func(
       'int lsetxattr(const void *path, const char *name, const void *value, size_t size, int flags)',
     ),
-    lgetxattr: libc.func('ssize_t lgetxattr(const void *path, const char *name, _Out_ void *value, size_t size)'),
+    lgetxattr: libc.func('long lgetxattr(const void *path, const char *name, _Out_ void *value, size_t size)'),
     syncfs: libc.func('int syncfs(int fd)'),
   };
   const scratch = Buffer.alloc(XATTR_BYTES_MAX);

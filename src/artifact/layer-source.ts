@@ -1,12 +1,12 @@
 // Where the bytes of a blob come from, and how they are made plain: uncompressed, counted, and digested on the way.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { pipeline, type Readable, type Transform } from 'node:stream';
+import { pipeline, Readable, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 
-import { messageOf } from '../base/index.ts';
+import { errnoOf, messageOf } from '../base/index.ts';
 import { type Digest, hexOf } from './digest.ts';
-import { badDigest, badSize, hostile } from './refusal.ts';
+import { badDigest, badSize, hostile, unreadable } from './refusal.ts';
 
 /** Bytes that can be read more than once, from the start. */
 export interface ByteSource {
@@ -21,7 +21,10 @@ const PIECE_BYTES = 256 * 1024;
 export function fileSource(path: string, start: number, bytes: number): ByteSource {
   return {
     bytes,
-    open: () => createReadStream(path, { start, end: start + Math.max(bytes, 1) - 1, highWaterMark: PIECE_BYTES }),
+    open: () =>
+      bytes === 0
+        ? Readable.from([])
+        : createReadStream(path, { start, end: start + bytes - 1, highWaterMark: PIECE_BYTES }),
   };
 }
 
@@ -53,6 +56,9 @@ export function compressionOf(head: Buffer): Compression {
   if (head.subarray(0, 4).equals(ZSTD_MAGIC)) return 'zstd';
   return 'none';
 }
+
+/** Codes of the kernel, as against those of zlib, zstd and Node. */
+const SYSTEM_ERROR = /^E(?!RR_)[A-Z0-9]+$/;
 
 /**
  * Gives the uncompressed bytes of a source, piece by piece.
@@ -87,6 +93,7 @@ async function nextPiece(pieces: AsyncIterator<Buffer>, compression: Compression
   try {
     return await pieces.next();
   } catch (error) {
+    if (SYSTEM_ERROR.test(errnoOf(error) ?? '')) throw unreadable('a layer cannot be read', error);
     throw hostile(`the ${compression} stream is damaged or truncated: ${messageOf(error)}`, error);
   }
 }

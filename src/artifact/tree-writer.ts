@@ -57,6 +57,11 @@ export class TreeWriter {
     this.#kernel = kernel;
   }
 
+  /** How many names exist by now, the root among them. */
+  get madeCount(): number {
+    return this.#made.size;
+  }
+
   directory(entry: TarEntry): void {
     if (this.#made.get(entry.path) !== 'directory') {
       this.#claim(entry.path, 'directory');

@@ -107,7 +107,8 @@ class LayerHandler implements TarHandler {
 
   entry(entry: TarEntry): void {
     this.#entries += 1;
-    if (this.#entries > this.#limits.entriesMax)
+    // The writer's count holds folders that no entry describes too.
+    if (Math.max(this.#entries, this.#writer.madeCount) > this.#limits.entriesMax)
       throw tooLarge(`the layer has more than ${this.#limits.entriesMax} entries`);
     const name = entry.path.slice(entry.path.lastIndexOf('/') + 1);
     if (name.startsWith(WHITEOUT_PREFIX)) return this.#whiteout(entry, name);
