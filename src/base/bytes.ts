@@ -1,8 +1,11 @@
 // Bytes and their digests.
 import { createHash } from 'node:crypto';
 
+/** Bytes in a kibibyte. */
 export const KIB = 1024;
+/** Bytes in a mebibyte. */
 export const MIB = 1024 * KIB;
+/** Bytes in a gibibyte. */
 export const GIB = 1024 * MIB;
 
 /** SHA-256 as 64 lower-case hex digits. */
