@@ -1,0 +1,152 @@
+// DSSE envelopes: signatures over a typed payload, where the bytes that were verified are the bytes that are parsed.
+import { z } from 'zod';
+
+import { canonicalJson, exitStatus, KIB, MIB } from '../base/index.ts';
+import { isSignatureOf, type PublicKey, type Signer } from './ed25519.ts';
+import { ProvenanceError } from './errors.ts';
+import { parseStrictJson } from './strict-json.ts';
+
+/** Largest envelope that is read: an SBOM of a large image as predicate has about 2 MiB. */
+export const ENVELOPE_BYTES_MAX = 8 * MIB;
+
+/** Signatures of one envelope that are looked at: each costs a verification. */
+const SIGNATURES_MAX = 16;
+
+/** Media type of an envelope in JSON. */
+export const ENVELOPE_MEDIA_TYPE = 'application/vnd.dsse.envelope.v1+json';
+
+/** An envelope, decoded. */
+export interface Envelope {
+  readonly payloadType: string;
+  readonly payload: Buffer;
+  readonly signatures: readonly EnvelopeSignature[];
+}
+
+export interface EnvelopeSignature {
+  /** A hint that nobody signed: compared as text, never trusted. */
+  readonly keyId: string | null;
+  readonly signature: Buffer;
+}
+
+// Fields that the specification does not name are ignored, as it demands.
+const wireEnvelope = z.object({
+  payloadType: z.string().min(1).max(KIB),
+  payload: z.string(),
+  signatures: z
+    .array(z.object({ keyid: z.string().max(KIB).nullish(), sig: z.string().max(KIB) }))
+    .min(1)
+    .max(SIGNATURES_MAX),
+});
+
+/**
+ * Parses an envelope. Standard and URL-safe base64 are read.
+ *
+ * @throws ProvenanceError PROVENANCE_JSON, PROVENANCE_ENVELOPE
+ * @source https://github.com/secure-systems-lab/dsse, v1.0.2, envelope.md
+ */
+export function parseEnvelope(bytes: Uint8Array): Envelope {
+  const value = parseStrictJson(bytes, { what: 'the envelope', bytesMax: ENVELOPE_BYTES_MAX });
+  const parsed = wireEnvelope.safeParse(value);
+  if (!parsed.success) throw badEnvelope(`it has not the form of DSSE: ${z.prettifyError(parsed.error)}`);
+  const { payloadType, payload, signatures } = parsed.data;
+  return {
+    payloadType,
+    payload: decodeBase64(payload, 'payload'),
+    signatures: signatures.map(({ keyid, sig }) => ({
+      keyId: keyid === undefined || keyid === '' ? null : keyid,
+      signature: decodeBase64(sig, 'signature'),
+    })),
+  };
+}
+
+/** Writes an envelope as canonical JSON with standard base64. */
+export function encodeEnvelope({ payloadType, payload, signatures }: Envelope): Buffer {
+  const wire = {
+    payloadType,
+    payload: payload.toString('base64'),
+    signatures: signatures.map(({ keyId, signature }) => ({
+      ...(keyId === null ? {} : { keyid: keyId }),
+      sig: signature.toString('base64'),
+    })),
+  };
+  return Buffer.from(canonicalJson(wire));
+}
+
+/** Signs a payload with each signer. */
+export function signEnvelope(payloadType: string, payload: Buffer, signers: readonly Signer[]): Envelope {
+  const message = preAuthEncoding(payloadType, payload);
+  return {
+    payloadType,
+    payload,
+    signatures: signers.map((signer) => ({ keyId: signer.keyId, signature: signer.sign(message) })),
+  };
+}
+
+/** What is signed: type and payload, each with its length, so that neither can be taken for the other. @source DSSE v1.0.2, protocol.md */
+export function preAuthEncoding(payloadType: string, payload: Uint8Array): Buffer {
+  const type = Buffer.from(payloadType);
+  return Buffer.concat([Buffer.from(`DSSEv1 ${type.length} `), type, Buffer.from(` ${payload.length} `), payload]);
+}
+
+/** For each signature of the envelope the id of the key that made it, or null when none of `keys` did. */
+export function findSigners(envelope: Envelope, keys: readonly PublicKey[]): (string | null)[] {
+  const message = preAuthEncoding(envelope.payloadType, envelope.payload);
+  return envelope.signatures.map(({ keyId, signature }) => {
+    const hinted = keys.filter(({ id }) => id === keyId);
+    const candidates = hinted.length > 0 ? hinted : keys;
+    return candidates.find((key) => isSignatureOf(key, message, signature))?.id ?? null;
+  });
+}
+
+/** What must have signed. */
+export interface SignaturePolicy {
+  readonly payloadType: string;
+  readonly keys: readonly PublicKey[];
+  /** Distinct keys among `keys` that must have signed, at least 1. */
+  readonly threshold: number;
+}
+
+/**
+ * Verifies that enough distinct keys signed a payload of the expected type.
+ *
+ * @returns the payload that was verified, and who signed it
+ * @throws ProvenanceError PROVENANCE_SIGNATURE
+ */
+export function verifyEnvelope(
+  envelope: Envelope,
+  { payloadType, keys, threshold }: SignaturePolicy,
+): { readonly payload: Buffer; readonly keyIds: readonly string[] } {
+  if (envelope.payloadType !== payloadType) {
+    throw badSignature(`the payload's type is '${envelope.payloadType.slice(0, 80)}', not '${payloadType}'`);
+  }
+  const keyIds = [...new Set(findSigners(envelope, keys).filter((keyId) => keyId !== null))];
+  if (!(threshold >= 1) || keyIds.length < threshold) {
+    throw badSignature(`${keyIds.length} of the ${threshold} keys that are needed signed it`);
+  }
+  return { payload: envelope.payload, keyIds };
+}
+
+/** Decodes standard or URL-safe base64, padded or (URL-safe) not; one text for one value. */
+function decodeBase64(text: string, what: string): Buffer {
+  const isStandard = /^[A-Za-z0-9+/]*={0,2}$/.test(text) && text.length % 4 === 0;
+  const isUrlSafe = /^[A-Za-z0-9_-]*={0,2}$/.test(text) && (!text.endsWith('=') || text.length % 4 === 0);
+  const bytes = Buffer.from(text, 'base64');
+  const canonical = isStandard ? bytes.toString('base64') : bytes.toString('base64url');
+  const isExact = canonical === (isStandard ? text : text.replace(/=+$/, ''));
+  if (!(isStandard || isUrlSafe) || !isExact) throw badEnvelope(`its ${what} is not base64`);
+  return bytes;
+}
+
+function badEnvelope(why: string): ProvenanceError {
+  return new ProvenanceError('PROVENANCE_ENVELOPE', `the envelope cannot be read: ${why}`, {
+    exit: exitStatus.verificationFailed,
+    hint: 'Get it again from where it was made.',
+  });
+}
+
+function badSignature(why: string): ProvenanceError {
+  return new ProvenanceError('PROVENANCE_SIGNATURE', `the signatures do not suffice: ${why}`, {
+    exit: exitStatus.verificationFailed,
+    hint: 'Have it signed by the keys that are expected, over exactly these bytes.',
+  });
+}

@@ -1,0 +1,42 @@
+// Where code came from, provably: keys and trust, signed statements, and the leaves of the journal.
+export { attest, type Attestation, type AttestInput } from './attest.ts';
+export { type AttestationStore, openAttestationStore, type StoredAttestation } from './attestation-store.ts';
+export {
+  encodeEnvelope,
+  type Envelope,
+  ENVELOPE_MEDIA_TYPE,
+  type EnvelopeSignature,
+  parseEnvelope,
+  type SignaturePolicy,
+  signEnvelope,
+  verifyEnvelope,
+} from './dsse.ts';
+export { type PublicKey, type Signer } from './ed25519.ts';
+export { ProvenanceError, type ProvenanceErrorCode } from './errors.ts';
+export {
+  KEY_EVENT_MEDIA_TYPE,
+  type KeyEvent,
+  type Keyring,
+  openKeyring,
+  shortKeyId,
+  type TrustRequest,
+} from './keyring.ts';
+export { type KeyRecord, type KeyringState, type KnownKey, type TrustRecord, type TrustRole } from './key-records.ts';
+export { type Leaf, type LeafInput, type LeafKind, leafKinds, makeLeaf, parseLeaf } from './leaf.ts';
+export {
+  parseStatement,
+  RELEASE_TYPE,
+  SLSA_PROVENANCE_TYPE,
+  type Statement,
+  STATEMENT_MEDIA_TYPE,
+  type Subject,
+} from './statement.ts';
+export {
+  type ArtifactVerdict,
+  type ProvenanceCaps,
+  type SignatureStatus,
+  type SignatureVerdict,
+  type Verification,
+  verifyArtifact,
+  type VerifyInput,
+} from './verify-artifact.ts';
