@@ -18,6 +18,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Sources and documents are inputs of tests; an empty run has failed.
     passWithNoTests: false,
+    setupFiles: ['test/random-seed.ts'],
     reporters: ['default', new CountReporter()],
     projects: [
       {
