@@ -67,3 +67,15 @@ export function liveGrantOf(grant: Grant): LiveGrant {
     logging: grant.logging,
   };
 }
+
+/** True when two live parts allow the same. */
+export function isSameLive(a: LiveGrant, b: LiveGrant): boolean {
+  return (
+    a.cpuMillicores === b.cpuMillicores &&
+    a.memoryBytes === b.memoryBytes &&
+    a.pids === b.pids &&
+    a.network === b.network &&
+    a.rateBitsPerSecond === b.rateBitsPerSecond &&
+    a.logging === b.logging
+  );
+}
