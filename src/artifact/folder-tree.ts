@@ -34,8 +34,8 @@ const SETTLED_NS = 2_000_000_000n;
 /** Form of the cache file; another number is not read. */
 const CACHE_VERSION = 1;
 
-/** ino, size, mtimeNs, ctimeNs, content digest in hex, kind of secret. */
-type CachedFile = readonly [string, string, string, string, string, SecretKind | null];
+/** ino, size, mtimeNs, ctimeNs (which a new capability changes too), content digest in hex, kind of secret, capability in hex. */
+type CachedFile = readonly [string, string, string, string, string, SecretKind | null, string];
 
 interface Cache {
   readonly version: number;
@@ -46,6 +46,8 @@ interface Cache {
 interface FileContent {
   readonly hex: string;
   readonly secret: SecretKind | null;
+  /** Value of security.capability in hex, empty without. */
+  readonly capability: string;
 }
 
 /**
@@ -132,9 +134,8 @@ class TreeWalk {
     let hasCapability = false;
     if (stat.isFile()) {
       const content = await this.#content(path, stat);
-      const capability = this.#store.kernel.getAttribute(full, 'security.capability');
-      hasCapability = capability !== null;
-      line.push(Number(stat.size), content.hex, capability?.toString('hex') ?? '');
+      hasCapability = content.capability !== '';
+      line.push(Number(stat.size), content.hex, content.capability);
       if (content.secret !== null) this.facts.addSecret(utf8(path), content.secret);
     } else if (stat.isSymbolicLink()) {
       line.push(readlinkSync(full, { encoding: 'latin1' }));
@@ -150,10 +151,10 @@ class TreeWalk {
     const known = this.#known.get(path);
     const found = [stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].map(String);
     const isSame = known !== undefined && found.every((value, index) => known[index] === value);
-    const content = isSame ? { hex: known[4], secret: known[5] } : await this.#read(path, stat);
+    const content = isSame ? { hex: known[4], secret: known[5], capability: known[6] } : await this.#read(path, stat);
     if (stat.ctimeNs + SETTLED_NS < this.#startNs && stat.mtimeNs + SETTLED_NS < this.#startNs) {
       const [ino = '', size = '', mtime = '', ctime = ''] = found;
-      this.#files.set(path, [ino, size, mtime, ctime, content.hex, content.secret]);
+      this.#files.set(path, [ino, size, mtime, ctime, content.hex, content.secret, content.capability]);
     }
     return content;
   }
@@ -184,7 +185,8 @@ class TreeWalk {
     }
     if (at !== bytes) throw unreadable('the folder changes while it is read');
     const secret = bytes <= SECRET_FILE_BYTES_MAX ? secretKindOf(utf8(path), Buffer.concat(pieces)) : null;
-    return { hex: hash.digest('hex'), secret };
+    const capability = this.#store.kernel.getAttribute(this.#full(path), 'security.capability');
+    return { hex: hash.digest('hex'), secret, capability: capability?.toString('hex') ?? '' };
   }
 
   #full(path: string): Buffer {

@@ -72,7 +72,7 @@ export function parseRootfs(dir: string): Reference {
 function pathAndTag(text: string, rest: string): { path: string; tag: string | null } {
   const colon = rest.lastIndexOf(':');
   const after = rest.slice(colon + 1);
-  const isTagged = colon > 0 && !after.includes('/');
+  const isTagged = colon !== -1 && !after.includes('/');
   const path = isTagged ? rest.slice(0, colon) : rest;
   if (path === '') throw badReference(text, 'the path is missing');
   if (isTagged && !TAG.test(after)) throw badReference(text, `'${after.slice(0, 80)}' is not a tag`);
