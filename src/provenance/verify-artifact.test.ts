@@ -27,11 +27,10 @@ import {
 const NOW_MS = Date.UTC(2026, 0, 2);
 const artifact = { name: 'shop/web:1.2', digest: digestOf('the image') };
 const caps = {
-  unsigned: 0.49,
-  provenanceOnly: 0.8,
-  failed: 0,
-  provenanceOnlyLift: 'time',
-  isProvenanceOnlyLifted: false,
+  unsigned: { max: 0.49 },
+  provenanceOnly: { max: 0.8, liftedByCleanMs: 86_400_000 },
+  revoked: { max: 0 },
+  failedVerification: { max: 0 },
 };
 let dir: string;
 let ring: Keyring;
@@ -70,12 +69,12 @@ function sign(key = 'alice', predicateType: string = RELEASE_TYPE) {
   });
 }
 
-function verify(options: { nowMs?: number; isLifted?: boolean } = {}): Verification {
+function verify(options: { nowMs?: number } = {}): Verification {
   return verifyArtifact({
     artifact,
     attestations: store.list(artifact.digest),
     keyring: ring.state(),
-    caps: { ...caps, isProvenanceOnlyLifted: options.isLifted ?? false },
+    caps,
     nowMs: options.nowMs ?? NOW_MS,
   });
 }
@@ -148,11 +147,15 @@ it('verifies a trusted key in scope, caps that alone at medium, and names the pu
   });
 });
 
-it('lifts the cap on provenance alone when something else speaks for the artifact, and no other', () => {
-  expect(outcome(verify({ isLifted: true }))).toEqual(['unsigned', [], 0, UNSIGNED]);
+it.each([
+  [86_400_000, '24h of clean active running of this artifact'],
+  [null, 'the policy lifts it for nothing yet'],
+])('says what lifts the cap on provenance alone, at %s ms of clean time', (liftedByCleanMs, lift) => {
   trust('alice');
   store.put(sign().bytes);
-  expect(outcome(verify({ isLifted: true }))).toEqual(['verified', ['trusted'], 1, []]);
+  const input = { artifact, attestations: store.list(artifact.digest), keyring: ring.state(), nowMs: NOW_MS };
+  const { findings } = verifyArtifact({ ...input, caps: { ...caps, provenanceOnly: { max: 0.7, liftedByCleanMs } } });
+  expect(findings.caps).toMatchObject([{ id: 'provenance-only', max: 0.7, lift }]);
 });
 
 it.each<[string, Partial<TrustRequest> | null]>([
@@ -207,7 +210,11 @@ it('finds the key behind a signature without an id, and calls one of nobody unkn
   nameless(envelope.signatures[0]?.signature ?? Buffer.alloc(0));
   expect(outcome(verify())).toEqual(['verified', ['trusted'], 1, [['provenance-only', 0.8]]]);
   nameless(Buffer.alloc(64));
-  expect(verify().signatures.map(({ status }) => status).toSorted()).toEqual(['trusted', 'unknown']);
+  expect(
+    verify()
+      .signatures.map(({ status }) => status)
+      .toSorted(),
+  ).toEqual(['trusted', 'unknown']);
 });
 
 it('caps at nothing for a revoked key, whatever else speaks for the artifact', () => {
@@ -218,7 +225,7 @@ it('caps at nothing for a revoked key, whatever else speaks for the artifact', (
   store.put(sign('bob').bytes);
   expect(verify().verdict).toBe('verified');
   ring.revokeKey({ key: 'bob', reason: 'laptop stolen', nowMs: NOW_MS });
-  const verification = verify({ isLifted: true });
+  const verification = verify();
   expect(verification.verdict).toBe('revoked');
   expect(verification.publishers).toEqual([]);
   expect(verification.findings).toMatchObject({

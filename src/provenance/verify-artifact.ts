@@ -1,6 +1,6 @@
 // Verifying an artifact: what each signature on each attestation is worth, and what that says about the artifact. Pure.
 import { type Digest, digestOf } from '../artifact/index.ts';
-import { messageOf, rfc3339 } from '../base/index.ts';
+import { formatDuration, messageOf, rfc3339 } from '../base/index.ts';
 import type { Cap, Findings } from '../trust/index.ts';
 import type { StoredAttestation } from './attestation-store.ts';
 import { type Envelope, findSigners, parseEnvelope } from './dsse.ts';
@@ -45,15 +45,13 @@ export interface Verification {
   readonly findings: Findings;
 }
 
-/** The caps that the policy gives, 0..1, and whether something else than provenance speaks for the artifact. */
+/** The caps that the policy gives, as its file has them; each `max` is 0..1. */
 export interface ProvenanceCaps {
-  readonly unsigned: number;
-  readonly provenanceOnly: number;
-  readonly failed: number;
-  /** What lifts `provenanceOnly`, for people. */
-  readonly provenanceOnlyLift: string;
-  /** True once it was lifted, such as by clean runtime. */
-  readonly isProvenanceOnlyLifted: boolean;
+  readonly unsigned: { readonly max: number };
+  /** Always given with a verified artifact: whoever knows its clean running time takes it out. Null: no time lifts it. */
+  readonly provenanceOnly: { readonly max: number; readonly liftedByCleanMs: number | null };
+  readonly revoked: { readonly max: number };
+  readonly failedVerification: { readonly max: number };
 }
 
 export interface VerifyInput {
@@ -211,17 +209,22 @@ function capsOf(verdict: ArtifactVerdict, signatures: readonly SignatureVerdict[
   const reason = decisive(verdict, signatures)?.reason ?? 'no attestation';
   if (verdict === 'failed') {
     const lift = 'remove the attestation that was tampered with and attest again';
-    return [{ id: 'verification-failed', max: caps.failed, reason, lift }];
+    return [{ id: 'verification-failed', max: caps.failedVerification.max, reason, lift }];
   }
   if (verdict === 'revoked') {
     const lift = 'remove that attestation and sign with a key that is not revoked';
-    return [{ id: 'revoked-key', max: caps.failed, reason, lift }];
+    return [{ id: 'revoked-key', max: caps.revoked.max, reason, lift }];
   }
   if (verdict !== 'verified') {
     const lift = 'sign it with a key that this host trusts: provost attest';
-    return [{ id: 'unsigned', max: caps.unsigned, reason, lift }];
+    return [{ id: 'unsigned', max: caps.unsigned.max, reason, lift }];
   }
-  if (caps.isProvenanceOnlyLifted) return [];
+  const { max, liftedByCleanMs } = caps.provenanceOnly;
   const only = 'a valid signature alone does not make code trustworthy';
-  return [{ id: 'provenance-only', max: caps.provenanceOnly, reason: only, lift: caps.provenanceOnlyLift }];
+  const lift = liftedByCleanMs === null ? 'the policy lifts it for nothing yet' : cleanTimeText(liftedByCleanMs);
+  return [{ id: 'provenance-only', max, reason: only, lift }];
+}
+
+function cleanTimeText(ms: number): string {
+  return `${formatDuration(ms)} of clean active running of this artifact`;
 }

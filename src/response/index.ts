@@ -1,2 +1,19 @@
 // Event in, planned actions out: never acts.
-export type { Action, ActionKind, Trigger } from './plan.ts';
+export {
+  type AlertIncident,
+  alertEvent,
+  type AlertmanagerMessage,
+  alertmanagerMessage,
+  type CloudEvent,
+} from './alert.ts';
+export {
+  type Action,
+  type ActionKind,
+  actionOrder,
+  mergePlans,
+  planResponse,
+  reasonOf,
+  type ResponseContext,
+  type ResponseRule,
+  type Trigger,
+} from './plan.ts';

@@ -1,4 +1,4 @@
-// What can trigger a response, and the actions that a plan is made of.
+// What can trigger a response, and the actions that a plan is made of: the policy's rules applied to what happened. Pure.
 
 import type { Severity } from '../behaviour/index.ts';
 import type { Grant, Tier } from '../policy/index.ts';
@@ -23,4 +23,112 @@ export interface Action {
   readonly reason: string;
   /** For `restrict` and `relaunch`. */
   readonly grant: Grant | null;
+}
+
+/** Actions in the order in which they are carried out: what is done in milliseconds first, what a person reads last. */
+export const actionOrder: readonly ActionKind[] = [
+  'restrict',
+  'isolate-network',
+  'freeze',
+  'terminate',
+  'relaunch',
+  'rollback',
+  'alert',
+];
+
+/** One rule of the policy's `responses`, its condition compiled. */
+export interface ResponseRule {
+  readonly id: string;
+  readonly on: Trigger['kind'];
+  readonly do: readonly ActionKind[];
+  /** Over `kind, severity, from, to, score, anomaly, rule, keyId`; null: always. */
+  readonly condition: { holds(facts: Readonly<Record<string, unknown>>): boolean } | null;
+}
+
+/** What a plan needs to know of the workload. */
+export interface ResponseContext {
+  /** What the workload may have from now on. */
+  readonly grant: Grant;
+  /** Whether there is a revision to roll back to. */
+  readonly hasGoodRevision: boolean;
+}
+
+/**
+ * Plans what is done about one trigger: every rule for it whose condition holds adds its actions; one of a kind, in
+ * {@link actionOrder}. A condition that fails to evaluate counts as holding.
+ */
+export function planResponse(trigger: Trigger, context: ResponseContext, rules: readonly ResponseRule[]): Action[] {
+  const facts = factsOf(trigger);
+  const reason = reasonOf(trigger);
+  const actions = rules
+    .filter((rule) => rule.on === trigger.kind && holds(rule, facts))
+    .flatMap((rule) => rule.do.map((kind) => actionOf(kind, context, `${reason} (rule ${rule.id})`)));
+  return mergePlans([actions]);
+}
+
+/** Joins the plans of triggers that came together, the more severe first: one action of a kind, in {@link actionOrder}. */
+export function mergePlans(plans: readonly (readonly Action[])[]): Action[] {
+  const byKind = new Map<ActionKind, Action>();
+  for (const action of plans.flat()) if (!byKind.has(action.kind)) byKind.set(action.kind, action);
+  // What is ended, or replaced by another revision, is not started again in another sandbox.
+  if (byKind.has('terminate') || byKind.has('rollback')) byKind.delete('relaunch');
+  return actionOrder.flatMap((kind) => byKind.get(kind) ?? []);
+}
+
+function actionOf(kind: ActionKind, { grant, hasGoodRevision }: ResponseContext, reason: string): Action {
+  // A rollback also ends what runs now. Where nothing can take its place, ending it is what remains.
+  if (kind === 'rollback' && !hasGoodRevision) {
+    return { kind: 'terminate', reason: `${reason}; there is no good revision to roll back to`, grant: null };
+  }
+  return { kind, reason, grant: kind === 'restrict' || kind === 'relaunch' ? grant : null };
+}
+
+function holds({ condition }: ResponseRule, facts: Readonly<Record<string, unknown>>): boolean {
+  if (condition === null) return true;
+  try {
+    return condition.holds(facts);
+  } catch {
+    // Fail closed: a rule that cannot be judged acts.
+    return true;
+  }
+}
+
+const NO_FACTS = { severity: '', from: '', to: '', score: 0, anomaly: 0, rule: '', keyId: '' };
+
+function factsOf(trigger: Trigger): Readonly<Record<string, unknown>> {
+  switch (trigger.kind) {
+    case 'tier-change':
+      return { ...NO_FACTS, kind: trigger.kind, from: trigger.from, to: trigger.to, score: trigger.score };
+    case 'violation':
+      return { ...NO_FACTS, kind: trigger.kind, severity: trigger.severity, rule: trigger.rule };
+    case 'alarm':
+      return { ...NO_FACTS, kind: trigger.kind, severity: trigger.severity, anomaly: trigger.anomaly };
+    case 'revocation':
+      return { ...NO_FACTS, kind: trigger.kind, severity: trigger.severity, keyId: trigger.keyId };
+    default:
+      return trigger satisfies never;
+  }
+}
+
+/** Characters of a reason: it becomes part of every incident and alert. */
+const REASON_CHARS_MAX = 500;
+
+/** Why a trigger asks for a response, in one clause. */
+export function reasonOf(trigger: Trigger): string {
+  return clauseOf(trigger).slice(0, REASON_CHARS_MAX);
+}
+
+function clauseOf(trigger: Trigger): string {
+  switch (trigger.kind) {
+    case 'tier-change':
+      return `the tier went from ${trigger.from} to ${trigger.to} at score ${trigger.score.toFixed(3)}`;
+    case 'violation':
+      return `${trigger.rule}: ${trigger.reason}`;
+    case 'alarm':
+      return `behaviour is unusual (anomaly ${trigger.anomaly.toFixed(3)}): ${trigger.reasons.join('; ')}`;
+    case 'revocation':
+      return `key ${trigger.keyId.slice(0, 12)} was revoked`;
+    default:
+      return trigger satisfies never;
+  }
 }
