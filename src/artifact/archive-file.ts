@@ -102,7 +102,7 @@ interface PlainCopy {
 
 async function writePlain({ source, compression, plain }: PlainCopy, store: ContentStore): Promise<void> {
   const bytesMax = Math.min(ARCHIVE_BYTES_MAX, Math.max(ARCHIVE_RATIO_FREE_BYTES, source.bytes * ARCHIVE_RATIO_MAX));
-  await store.writeTemporary(plain, plainBytes(source, compression), bytesMax);
+  await store.writeTemporary(plain, plainBytes(source, compression), { bytesMax });
 }
 
 function withFile<Result>(path: string, use: (fd: number) => Result): Result {

@@ -126,20 +126,19 @@ export class ContentStore implements AsyncDisposable {
     return join(this.dir, 'blobs/sha256', hexOf(digest));
   }
 
-  /** Drops a blob, such as a layer's once it is unpacked. */
-  async removeBlob(digest: Digest): Promise<void> {
-    await rm(this.blobPath(digest), { force: true });
-  }
-
   /** A path for a temporary file or folder of this process; gone with the store. */
   temporaryPath(): string {
     return join(this.#session, randomBytes(8).toString('hex'));
   }
 
-  /** Writes a stream to a temporary path; one that is too long leaves nothing. @throws ArtifactError ARTIFACT_TOO_LARGE, ARTIFACT_NO_SPACE */
-  async writeTemporary(path: string, source: AsyncIterable<Uint8Array>, bytesMax: number): Promise<void> {
+  /**
+   * Writes a stream to a temporary path, checked as by {@link putStream}; one that differs leaves nothing.
+   *
+   * @throws ArtifactError ARTIFACT_DIGEST, ARTIFACT_TOO_LARGE, ARTIFACT_NO_SPACE
+   */
+  async writeTemporary(path: string, source: AsyncIterable<Uint8Array>, expected: StreamExpectation): Promise<void> {
     try {
-      await writeVerified(path, source, { bytesMax });
+      await writeVerified(path, source, expected);
     } catch (error) {
       await rm(path, { force: true });
       throw writeRefusal(error, 'a temporary file');

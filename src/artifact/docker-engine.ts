@@ -42,7 +42,7 @@ export async function readDocker(input: DockerInput, context: ImageContext): Pro
     if (known !== null) return known;
   }
   const path = store.temporaryPath();
-  await store.writeTemporary(path, await get(input, 'get'), SAVED_BYTES_MAX);
+  await store.writeTemporary(path, await get(input, 'get'), { bytesMax: SAVED_BYTES_MAX });
   try {
     await using archive = await openArchive(path, store);
     return await readDockerArchive({ archive, tag: null, naming: input.naming, expected: id }, context);

@@ -141,7 +141,15 @@ export async function makeImage(parts: ImageParts, context: ImageContext): Promi
     );
   }
   const layers: Layer[] = [];
-  for (const pending of parts.pending) layers.push(await unpackedLayer(pending, context));
+  let bytes = 0;
+  for (const pending of parts.pending) {
+    const layer = await unpackedLayer(pending, context);
+    layers.push(layer);
+    bytes += layer.bytes;
+    if (bytes > context.limits.imageBytesMax) {
+      throw tooLarge(`the image unpacks to more than ${context.limits.imageBytesMax} bytes`);
+    }
+  }
   await context.store.put(parts.configBytes);
   const artifact: Artifact = { digest: parts.digest, kind: 'image', ...naming, config: config.config, layers };
   await context.store.remember(parts.digest, { kind: 'image', ...naming });

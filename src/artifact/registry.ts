@@ -81,11 +81,13 @@ function registrySource(
       return verified(bytes, descriptor);
     },
     layer: async (descriptor) => {
-      await download(client, descriptor, context);
+      // Only for unpacking, so a temporary file of this process: it is never shared, and a crash leaves nothing for good.
+      const path = context.store.temporaryPath();
+      await download(client, descriptor, path, context);
       return {
-        source: fileSource(context.store.blobPath(descriptor.digest), 0, descriptor.size),
+        source: fileSource(path, 0, descriptor.size),
         compression: layerCompression(descriptor),
-        release: () => context.store.removeBlob(descriptor.digest),
+        release: () => context.store.removeTemporary(path),
       };
     },
   };
@@ -98,14 +100,18 @@ function verified(bytes: Buffer, descriptor: Descriptor): Buffer {
   return bytes;
 }
 
-/** Brings a layer's blob into the store. A broken connection is tried again; wrong content is not. */
-async function download(client: RegistryClient, descriptor: Descriptor, context: ImageContext): Promise<void> {
-  if (context.store.has(descriptor.digest)) return;
+/** Brings a layer's blob to `path`. A broken connection is tried again; wrong content is not. */
+async function download(
+  client: RegistryClient,
+  descriptor: Descriptor,
+  path: string,
+  context: ImageContext,
+): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       const response = await client.get(`blobs/${descriptor.digest}`, '*/*');
       const expected = { digest: descriptor.digest, bytes: descriptor.size, bytesMax: LAYER_BLOB_BYTES_MAX };
-      await context.store.putStream(counted(response, descriptor, context), expected);
+      await context.store.writeTemporary(path, counted(response, descriptor, context), expected);
       return;
     } catch (error) {
       const mayPass = error instanceof ArtifactError && error.code === 'ARTIFACT_REGISTRY';

@@ -15,6 +15,8 @@ import { TreeWriter } from './tree-writer.ts';
 export interface UnpackLimits {
   /** Uncompressed bytes of one layer. */
   readonly layerBytesMax: number;
+  /** Bytes of the files of all layers together. */
+  readonly imageBytesMax: number;
   readonly entriesMax: number;
   /** Uncompressed bytes per compressed byte, once past `ratioFreeBytes`. */
   readonly ratioMax: number;
@@ -27,6 +29,7 @@ export interface UnpackLimits {
  */
 export const unpackLimits: UnpackLimits = {
   layerBytesMax: 32 * GIB,
+  imageBytesMax: 64 * GIB,
   entriesMax: 1_000_000,
   ratioMax: 200,
   ratioFreeBytes: 64 * MIB,

@@ -1,5 +1,5 @@
 // Hostile images: each is refused with its code, and the host is as it was: nothing outside, nothing half-unpacked inside.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -344,12 +344,31 @@ describe.skipIf(needs('root'))('hostile images', () => {
     }
   });
 
-  test('what a process that was killed while unpacking left behind is gone at the next opening', async () => {
-    const abandoned = join(store.dir, 'tmp', '1999999999-1-abandoned');
-    mkdirSync(join(abandoned, 'half/unpacked'), { recursive: true });
-    await using second = await openContentStore(store.dir);
-    expect(existsSync(abandoned)).toBe(false);
-    // Its own and the first one's, which is alive.
-    expect(readdirSync(join(second.dir, 'tmp'))).toHaveLength(2);
+  test('an image beyond the limit of bytes is refused, though each layer is within its own', async () => {
+    const layout = join(dir, 'layout');
+    const layers = ['a', 'b', 'c'].map((name) => [file(name, name.repeat(MIB))]);
+    writeOciLayout({ dir: layout, layers });
+    const limits = { ...unpackLimits, imageBytesMax: 2 * MIB };
+    const refused = resolveArtifact(parseReference(layout), { store, limits });
+    await expect(refused).rejects.toMatchObject({ code: 'ARTIFACT_TOO_LARGE' });
+    expect(readdirSync(join(store.dir, 'artifacts'))).toEqual([]);
+  });
+
+  test('a process that is killed while it unpacks leaves nothing that the next opening does not remove', async () => {
+    const files = Array.from({ length: 3000 }, (_, index) => file(`d/${index}`, 'x'.repeat(4096)));
+    const reference = layoutOf(files, 'gzip');
+    const door = join(import.meta.dirname, '../../src/artifact/index.ts');
+    const script = `import { openContentStore, parseReference, resolveArtifact } from ${JSON.stringify(door)};
+      const store = await openContentStore(${JSON.stringify(join(dir, 'other'))});
+      await resolveArtifact(parseReference(${JSON.stringify(reference)}), { store, progress: () => process.kill(process.pid, 'SIGKILL') });`;
+    const child = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', script], { encoding: 'utf8' });
+    expect(child.signal).toBe('SIGKILL');
+    const tmp = join(dir, 'other/tmp');
+    const abandoned = readdirSync(tmp);
+    expect(readdirSync(join(tmp, abandoned[0] ?? ''), { recursive: true }).length).toBeGreaterThan(10);
+    await using reopened = await openContentStore(join(dir, 'other'));
+    expect(readdirSync(tmp)).not.toContain(abandoned[0]);
+    expect(readdirSync(join(reopened.dir, 'layers'))).toEqual([]);
+    expect((await resolveArtifact(parseReference(reference), { store: reopened })).layers).toHaveLength(1);
   });
 });
