@@ -1,5 +1,5 @@
 // The embedded store: what the supervisor must know again after a restart. Synchronous; one value, opened once.
-import { type Connection, type Durability, openConnection } from './connection.ts';
+import { type Durability, openConnection } from './connection.ts';
 import { type EventRing, EVENTS_KEPT_MAX, openEventRing } from './events.ts';
 import { type IdRanges, openIdRanges } from './id-ranges.ts';
 import type {
@@ -14,6 +14,17 @@ import type {
   WorkloadRow,
 } from './rows.ts';
 import { openTable, type Table } from './table.ts';
+import {
+  artifactNamesTable,
+  incidentsTable,
+  instancesTable,
+  modelsTable,
+  overridesTable,
+  publishersTable,
+  revisionsTable,
+  trustStatesTable,
+  workloadsTable,
+} from './tables.ts';
 
 /** All state of one home, as small repositories. */
 export interface Store extends Disposable {
@@ -52,114 +63,18 @@ export interface StoreOptions {
 export function openStore(file: string, { homeId, eventsKeptMax = EVENTS_KEPT_MAX }: StoreOptions): Store {
   const connection = openConnection(file);
   return {
-    ...openRunTables(connection),
-    ...openHistoryTables(connection),
+    workloads: openTable(connection, workloadsTable),
+    revisions: openTable(connection, revisionsTable),
+    instances: openTable(connection, instancesTable),
+    overrides: openTable(connection, overridesTable),
+    incidents: openTable(connection, incidentsTable),
+    trustStates: openTable(connection, trustStatesTable),
+    publishers: openTable(connection, publishersTable),
+    models: openTable(connection, modelsTable),
+    artifactNames: openTable(connection, artifactNamesTable),
     events: openEventRing(connection, eventsKeptMax),
     idRanges: openIdRanges(connection, homeId),
     transaction: (act, durability = 'durable') => connection.transaction(durability, act),
     [Symbol.dispose]: () => connection[Symbol.dispose](),
-  };
-}
-
-type RunTables = Pick<Store, 'workloads' | 'revisions' | 'instances' | 'overrides' | 'incidents'>;
-
-function openRunTables(connection: Connection): RunTables {
-  return {
-    workloads: openTable<WorkloadRow, 'name'>(connection, {
-      name: 'workloads',
-      columns: {
-        name: 'value',
-        request: 'document',
-        desiredState: 'value',
-        currentRevision: 'value',
-        createdMs: 'value',
-        document: 'document',
-      },
-      key: ['name'],
-      durability: 'durable',
-    }),
-    revisions: openTable<RevisionRow, 'workload' | 'number'>(connection, {
-      name: 'revisions',
-      columns: {
-        workload: 'value',
-        number: 'value',
-        artifactDigest: 'value',
-        requestDigest: 'value',
-        request: 'document',
-        launch: 'document',
-        goodSinceMs: 'value',
-        createdMs: 'value',
-      },
-      key: ['workload', 'number'],
-      durability: 'durable',
-    }),
-    instances: openTable<InstanceRow, 'id'>(connection, {
-      name: 'instances',
-      columns: {
-        id: 'value',
-        workload: 'value',
-        revision: 'value',
-        state: 'value',
-        record: 'document',
-        idRangeFirst: 'value',
-        startedMs: 'value',
-        endedMs: 'value',
-        exit: 'document',
-        document: 'document',
-      },
-      key: ['id'],
-      durability: 'durable',
-    }),
-    overrides: openTable<OverrideRow, 'workload'>(connection, {
-      name: 'overrides',
-      columns: { workload: 'value', untilMs: 'value', document: 'document' },
-      key: ['workload'],
-      durability: 'durable',
-    }),
-    incidents: openTable<IncidentRow, 'id'>(connection, {
-      name: 'incidents',
-      columns: {
-        id: 'value',
-        workload: 'value',
-        artifactDigest: 'value',
-        severity: 'value',
-        state: 'value',
-        openedMs: 'value',
-        document: 'document',
-      },
-      key: ['id'],
-      durability: 'durable',
-    }),
-  };
-}
-
-type HistoryTables = Pick<Store, 'trustStates' | 'publishers' | 'models' | 'artifactNames'>;
-
-function openHistoryTables(connection: Connection): HistoryTables {
-  return {
-    trustStates: openTable<TrustStateRow, 'artifactDigest'>(connection, {
-      name: 'trustStates',
-      columns: { artifactDigest: 'value', document: 'document', updatedMs: 'value' },
-      key: ['artifactDigest'],
-      durability: 'relaxed',
-    }),
-    publishers: openTable<PublisherRow, 'id'>(connection, {
-      name: 'publishers',
-      columns: { id: 'value', document: 'document', updatedMs: 'value' },
-      key: ['id'],
-      durability: 'durable',
-    }),
-    models: openTable<ModelRow, 'artifactDigest'>(connection, {
-      name: 'models',
-      columns: { artifactDigest: 'value', document: 'document', updatedMs: 'value' },
-      key: ['artifactDigest'],
-      durability: 'relaxed',
-    }),
-    artifactNames: openTable<ArtifactNameRow, 'name'>(connection, {
-      name: 'artifactNames',
-      columns: { name: 'value', artifactDigest: 'value', updatedMs: 'value' },
-      key: ['name'],
-      durability: 'relaxed',
-    }),
   };
 }

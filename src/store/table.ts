@@ -7,10 +7,11 @@ import type { Connection, Durability } from './connection.ts';
 type ColumnKind = 'value' | 'document';
 
 /** How a table is laid out. */
-export interface TableSpec<Row> {
+export interface TableSpec<Row, Field extends keyof Row & string> {
   readonly name: string;
   /** Every field of the row, in the order of the columns. */
   readonly columns: { readonly [Field in keyof Row]: unknown extends Row[Field] ? 'document' : 'value' };
+  readonly key: readonly Field[];
   readonly durability: Durability;
 }
 
@@ -28,7 +29,7 @@ export interface Table<Row, Key> {
 /** Makes the repository of one table. */
 export function openTable<Row extends object, Field extends keyof Row & string>(
   connection: Connection,
-  spec: TableSpec<Row> & { readonly key: readonly Field[] },
+  spec: TableSpec<Row, Field>,
 ): Table<Row, Pick<Row, Field>> {
   const columns = Object.entries(spec.columns) as [keyof Row & string, ColumnKind][];
   const names = columns.map(([name]) => name);
