@@ -9,6 +9,7 @@ export {
   type Shrink,
 } from './capacity.ts';
 export { type CapFacts, planCaps } from './caps.ts';
+export { parsePolicyCases, type PolicyCase, type PolicyCaseResult, runPolicyCases } from './cases.ts';
 export {
   decide,
   type Decision,
