@@ -60,36 +60,38 @@ test('a stream that breaks leaves nothing', async () => {
   expect(blobs()).toEqual([]);
 });
 
-test('a layer that is asked for twice at once is unpacked once', async () => {
-  let unpacked = 0;
-  const unpack = async (target: string): Promise<LayerFacts> => {
-    unpacked += 1;
+test('a layer has no name before it is committed, and is found under it afterwards', async () => {
+  const prepared = await store.prepareLayer(digestOf('layer'), async (target) => {
     writeFileSync(join(target, 'file'), 'x');
     return emptyFacts();
-  };
-  const [first, second] = await Promise.all([1, 2].map(() => store.addLayer(digestOf('layer'), unpack)));
-  expect(unpacked).toBe(1);
-  expect(first?.dir).toBe(second?.dir);
-  expect(existsSync(join(first?.dir ?? '', 'file'))).toBe(true);
+  });
+  expect(store.layer(digestOf('layer'))).toBeNull();
+  const { dir: layerDir } = await prepared.commit();
+  await prepared.discard();
+  expect(existsSync(join(layerDir, 'file'))).toBe(true);
   expect((await layerFacts(store, digestOf('layer')))?.diffId).toBe(digestOf('layer'));
   expect(await layerFacts(store, digestOf('other'))).toBeNull();
 });
 
 test('of two processes that unpack one layer, the second finds what the first made', async () => {
   await using other = await openContentStore(store.dir);
-  let go = (): void => undefined;
-  const both = new Promise<void>((resolve) => (go = resolve));
-  let waiting = 0;
   const unpack = async (target: string): Promise<LayerFacts> => {
     writeFileSync(join(target, 'file'), 'x');
-    waiting += 1;
-    if (waiting === 2) go();
-    await both;
     return emptyFacts();
   };
-  const layers = await Promise.all([store, other].map((one) => one.addLayer(digestOf('layer'), unpack)));
-  expect(layers[0]?.dir).toBe(layers[1]?.dir);
+  const prepared = [
+    await store.prepareLayer(digestOf('layer'), unpack),
+    await other.prepareLayer(digestOf('layer'), unpack),
+  ];
+  const dirs = [];
+  for (const layer of prepared) {
+    dirs.push((await layer.commit()).dir);
+    await layer.discard();
+  }
+  expect(dirs[0]).toBe(dirs[1]);
   expect(readdirSync(join(store.dir, 'layers'))).toHaveLength(2);
+  for (const session of readdirSync(join(store.dir, 'tmp')))
+    expect(readdirSync(join(store.dir, 'tmp', session))).toEqual([]);
 });
 
 test('a layer whose unpacking fails leaves nothing, and can be tried again', async () => {
@@ -97,11 +99,24 @@ test('a layer whose unpacking fails leaves nothing, and can be tried again', asy
     mkdirSync(join(target, 'deep/er'), { recursive: true });
     throw new Error('failed');
   };
-  await expect(store.addLayer(digestOf('layer'), failing)).rejects.toThrow('failed');
+  await expect(store.prepareLayer(digestOf('layer'), failing)).rejects.toThrow('failed');
   expect(store.layer(digestOf('layer'))).toBeNull();
-  expect(readdirSync(join(store.dir, 'layers'))).toEqual([]);
-  await store.addLayer(digestOf('layer'), async () => emptyFacts());
+  const session = readdirSync(join(store.dir, 'tmp'))[0] ?? '';
+  expect(readdirSync(join(store.dir, 'tmp', session))).toEqual([]);
+  await (await store.prepareLayer(digestOf('layer'), async () => emptyFacts())).commit();
   expect(store.layer(digestOf('layer'))?.facts.entries).toBe(0);
+});
+
+test('what several ask for at once is made once, and again after it failed', async () => {
+  let made = 0;
+  const make = async (): Promise<number> => {
+    made += 1;
+    if (made === 1) throw new Error('first');
+    return made;
+  };
+  const both = await Promise.allSettled([1, 2].map(() => store.once(digestOf('x'), make)));
+  expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  expect(await store.once(digestOf('x'), make)).toBe(2);
 });
 
 test('a layer without its facts is an error, never a layer without findings', () => {

@@ -34,6 +34,13 @@ export interface StoredLayer {
   readonly facts: LayerFacts;
 }
 
+/** A layer that is unpacked and checked but has no name yet; `discard` is safe after `commit`. */
+export interface PreparedLayer {
+  readonly facts: LayerFacts;
+  commit(): Promise<StoredLayer>;
+  discard(): Promise<void>;
+}
+
 /**
  * Opens the content store in `dir`, making it when it is not there, and removes what crashed processes left unfinished.
  * Several processes may have it open: content appears by rename, and whoever comes second finds it there.
@@ -61,7 +68,7 @@ export class ContentStore implements AsyncDisposable {
   readonly dir: string;
   readonly kernel: Kernel;
   readonly #session: string;
-  readonly #unpacking = new Map<Digest, Promise<StoredLayer>>();
+  readonly #making = new Map<Digest, Promise<unknown>>();
 
   constructor(dir: string, session: string, kernel: Kernel) {
     this.dir = dir;
@@ -158,40 +165,49 @@ export class ContentStore implements AsyncDisposable {
   }
 
   /**
-   * Gives the unpacked layer, making it with `unpack` when it is not there: into a temporary folder, which gets its name
-   * only when all of it is on the disk.
+   * Makes a layer that is not there yet with `unpack`, into a temporary folder. It gets its name by `commit` alone, so that
+   * an image can be taken whole or not at all.
    *
    * @throws whatever `unpack` throws, with nothing left behind; ArtifactError ARTIFACT_NO_SPACE
    */
-  async addLayer(diffId: Digest, unpack: (dir: string) => Promise<LayerFacts>): Promise<StoredLayer> {
+  async prepareLayer(diffId: Digest, unpack: (dir: string) => Promise<LayerFacts>): Promise<PreparedLayer> {
     const existing = this.layer(diffId);
-    if (existing !== null) return existing;
-    const running = this.#unpacking.get(diffId);
-    if (running !== undefined) return running;
-    const mine = this.#makeLayer(diffId, unpack).finally(() => this.#unpacking.delete(diffId));
-    this.#unpacking.set(diffId, mine);
-    return mine;
-  }
-
-  async #makeLayer(diffId: Digest, unpack: (dir: string) => Promise<LayerFacts>): Promise<StoredLayer> {
+    if (existing !== null) {
+      return { facts: existing.facts, commit: async () => existing, discard: async () => undefined };
+    }
     const temporary = this.temporaryPath();
-    const dir = join(this.dir, 'layers', hexOf(diffId));
+    const discard = async (): Promise<void> => {
+      await rm(temporary, { recursive: true, force: true });
+      await rm(`${temporary}.json`, { force: true });
+    };
     try {
       await mkdir(temporary, { mode: 0o700 });
       const facts = await unpack(temporary);
       await writeFile(`${temporary}.json`, JSON.stringify(facts), { mode: 0o600 });
       await this.kernel.sync(temporary);
-      // Facts first: a folder with its final name always has them.
-      await rename(`${temporary}.json`, `${dir}.json`);
-      await renameUnlessThere(temporary, dir);
-      await syncDir(join(this.dir, 'layers'));
-      return { dir, facts };
+      return { facts, commit: () => this.#commitLayer(diffId, temporary, facts), discard };
     } catch (error) {
+      await discard();
       throw writeRefusal(error, `layer ${diffId}`);
-    } finally {
-      await rm(temporary, { recursive: true, force: true });
-      await rm(`${temporary}.json`, { force: true });
     }
+  }
+
+  async #commitLayer(diffId: Digest, temporary: string, facts: LayerFacts): Promise<StoredLayer> {
+    const dir = join(this.dir, 'layers', hexOf(diffId));
+    // Facts first: a folder with its final name always has them.
+    await rename(`${temporary}.json`, `${dir}.json`);
+    await renameUnlessThere(temporary, dir);
+    await syncDir(join(this.dir, 'layers'));
+    return { dir, facts };
+  }
+
+  /** Makes what `key` names once, for all who ask at the same time. */
+  once<Value>(key: Digest, make: () => Promise<Value>): Promise<Value> {
+    const running = this.#making.get(key) as Promise<Value> | undefined;
+    if (running !== undefined) return running;
+    const mine = make().finally(() => this.#making.delete(key));
+    this.#making.set(key, mine);
+    return mine;
   }
 
   /** Remembers what an artifact was called. */

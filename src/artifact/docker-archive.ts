@@ -46,7 +46,10 @@ export async function readDockerArchive(input: DockerArchiveInput, context: Imag
     }),
   }));
   const name = input.naming.name === '' ? (image.tags[0] ?? digest) : input.naming.name;
-  return makeImage({ digest, configBytes, config, pending, naming: { ...input.naming, name } }, context);
+  return makeImage(
+    { digest, manifestBytes: null, configBytes, config, pending, naming: { ...input.naming, name } },
+    context,
+  );
 }
 
 /** The config's file carries its digest in its name, `<hex>.json` or `blobs/sha256/<hex>`: what it holds must agree. */

@@ -64,7 +64,7 @@ test.each(changes)('%s changes the name', async (_, change) => {
 
 test('a file that changed just now is not kept in the cache', async () => {
   await digest();
-  expect(await store.treeCache(root)).toMatchObject({ files: {} });
+  expect(((await store.treeCache(root)) as { files: unknown }).files).toEqual({});
 });
 
 test('a settled file is not read again, and one that changed since is', async () => {

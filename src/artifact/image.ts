@@ -1,6 +1,6 @@
 // Puts an image together from verified documents and layers, whatever they came from, and unpacks what is not unpacked yet.
 import type { Artifact, Layer } from './artifact.ts';
-import { requireRoot, type ContentStore } from './content-store.ts';
+import { type ContentStore, type PreparedLayer, requireRoot } from './content-store.ts';
 import type { Digest } from './digest.ts';
 import {
   type Descriptor,
@@ -87,8 +87,10 @@ export async function readImage(
       open: () => source.layer(layer),
     }));
     for (const layer of document.layers) layerCompression(layer);
-    await context.store.put(bytes);
-    return makeImage({ digest: descriptor.digest, configBytes, config, pending, naming }, context);
+    return makeImage(
+      { digest: descriptor.digest, manifestBytes: bytes, configBytes, config, pending, naming },
+      context,
+    );
   }
   throw unsupported(`the image nests indexes deeper than ${INDEX_DEPTH_MAX}`, 'Name the manifest by its digest.');
 }
@@ -125,41 +127,62 @@ function platformOf(manifest: Descriptor): string {
 
 export interface ImageParts {
   readonly digest: Digest;
+  /** Null where the image has none, as in a docker-archive. */
+  readonly manifestBytes: Buffer | null;
   readonly configBytes: Buffer;
   readonly config: ParsedConfig;
   readonly pending: readonly PendingLayer[];
   readonly naming: Naming;
 }
 
-/** Unpacks what is missing and keeps the config and the name, so that the digest alone finds the image again. */
+/**
+ * Unpacks what is missing, and keeps the config and the name, so that the digest alone finds the image again. The image is
+ * taken whole or not at all: a refused layer leaves none of the others.
+ */
 export async function makeImage(parts: ImageParts, context: ImageContext): Promise<Artifact> {
-  const { config, naming } = parts;
+  const { digest, config, naming } = parts;
   if (config.platform !== null && config.platform !== context.platform) {
     throw unsupported(
       `the image is for ${config.platform}, this host is ${context.platform}`,
       `Build or pull it for ${context.platform}.`,
     );
   }
-  const layers: Layer[] = [];
-  let bytes = 0;
-  for (const pending of parts.pending) {
-    const layer = await unpackedLayer(pending, context);
-    layers.push(layer);
-    bytes += layer.bytes;
-    if (bytes > context.limits.imageBytesMax) {
-      throw tooLarge(`the image unpacks to more than ${context.limits.imageBytesMax} bytes`);
-    }
-  }
+  const layers = await context.store.once(digest, () => unpackedLayers(parts.pending, context));
+  if (parts.manifestBytes !== null) await context.store.put(parts.manifestBytes);
   await context.store.put(parts.configBytes);
-  const artifact: Artifact = { digest: parts.digest, kind: 'image', ...naming, config: config.config, layers };
-  await context.store.remember(parts.digest, { kind: 'image', ...naming });
-  return artifact;
+  await context.store.remember(digest, { kind: 'image', ...naming });
+  return { digest, kind: 'image', ...naming, config: config.config, layers };
 }
 
-async function unpackedLayer(pending: PendingLayer, context: ImageContext): Promise<Layer> {
+async function unpackedLayers(pending: readonly PendingLayer[], context: ImageContext): Promise<readonly Layer[]> {
+  // An image may name one layer twice, such as the empty one.
+  const prepared = new Map<Digest, PreparedLayer>();
+  try {
+    let bytes = 0;
+    for (const layer of pending) {
+      const made = prepared.get(layer.diffId) ?? (await prepareLayer(layer, context));
+      prepared.set(layer.diffId, made);
+      bytes += made.facts.bytes;
+      if (bytes > context.limits.imageBytesMax) {
+        throw tooLarge(`the image unpacks to more than ${context.limits.imageBytesMax} bytes`);
+      }
+    }
+    const dirs = new Map<Digest, string>();
+    for (const [diffId, layer] of prepared) dirs.set(diffId, (await layer.commit()).dir);
+    return pending.map(({ diffId }) => ({
+      diffId,
+      dir: dirs.get(diffId) ?? '',
+      bytes: prepared.get(diffId)?.facts.bytes ?? 0,
+    }));
+  } finally {
+    for (const layer of prepared.values()) await layer.discard();
+  }
+}
+
+function prepareLayer(pending: PendingLayer, context: ImageContext): Promise<PreparedLayer> {
   const { store, limits, progress } = context;
   const { diffId } = pending;
-  const unpack = async (dir: string) => {
+  return store.prepareLayer(diffId, async (dir) => {
     requireRoot('unpacking an image');
     const open = await pending.open();
     try {
@@ -168,9 +191,7 @@ async function unpackedLayer(pending: PendingLayer, context: ImageContext): Prom
     } finally {
       await open.release();
     }
-  };
-  const { dir, facts } = await store.addLayer(diffId, unpack);
-  return { diffId, dir, bytes: facts.bytes };
+  });
 }
 
 /**

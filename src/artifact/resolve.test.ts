@@ -127,6 +127,17 @@ test('an image that is unpacked is read again without its layers (root)', async 
   expect(performance.now() - started).toBeLessThan(200);
 });
 
+test('an image that names one layer twice, and is asked for twice at once, is unpacked once (root)', async () => {
+  const layer = LAYERS[0] ?? [];
+  const { layout } = writeImage('layout', { layers: [layer, layer] });
+  let pieces = 0;
+  const read = () => resolveArtifact(parseReference(layout), { store, progress: () => (pieces += 1) });
+  const [first, second] = await Promise.all([read(), read()]);
+  expect(first).toEqual(second);
+  expect(first?.layers).toHaveLength(2);
+  expect(pieces).toBe(1);
+});
+
 const dockerArchive = (name: string, tags: string[]): { path: string; id: string } => {
   const layers = LAYERS.map((entries) => tarOf(entries));
   const config = JSON.stringify({

@@ -349,9 +349,14 @@ describe.skipIf(needs('root'))('hostile images', () => {
     const layers = ['a', 'b', 'c'].map((name) => [file(name, name.repeat(MIB))]);
     writeOciLayout({ dir: layout, layers });
     const limits = { ...unpackLimits, imageBytesMax: 2 * MIB };
-    const refused = resolveArtifact(parseReference(layout), { store, limits });
-    await expect(refused).rejects.toMatchObject({ code: 'ARTIFACT_TOO_LARGE' });
-    expect(readdirSync(join(store.dir, 'artifacts'))).toEqual([]);
+    await expectRefused(`oci:${layout}`, 'ARTIFACT_TOO_LARGE', limits);
+  });
+
+  test('a hostile layer over a good one leaves the good one out too', async () => {
+    const layout = join(dir, 'layout');
+    writeOciLayout({ dir: layout, layers: [[file('good')], [file('../../escaped')]] });
+    await expectRefused(`oci:${layout}`, 'ARTIFACT_HOSTILE');
+    expect(readdirSync(join(store.dir, 'blobs/sha256'))).toEqual([]);
   });
 
   test('a process that is killed while it unpacks leaves nothing that the next opening does not remove', async () => {
