@@ -23,6 +23,8 @@ import { ENTRY_BYTES_MAX, type Journal, LedgerError, openJournal, openJournalRea
 let dir: string;
 let file: string;
 
+const indexUrl = fileURLToPath(new URL('./index.ts', import.meta.url));
+
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'provost-ledger-'));
   file = join(dir, 'journal');
@@ -124,10 +126,14 @@ it('holds many entries that nobody waits for, in order', async () => {
   expect(verifyJournal(dir).size).toBe(3000);
 });
 
-it('lets one writer in at a time, and readers beside it', async () => {
+it('lets one writer in at a time, of this process or another, and readers beside it', async () => {
   await using first = await openJournal(dir);
   await first.append(entry(1), { flush: true });
   await expect(openJournal(dir)).rejects.toMatchObject({ code: 'LEDGER_LOCKED' });
+  const tryToOpen = `const { openJournal } = await import(${JSON.stringify(indexUrl)});
+    await openJournal(process.argv[1]).catch((error) => console.log(error.code));`;
+  const other = spawnSync(process.execPath, ['--input-type=module', '-e', tryToOpen, dir], { encoding: 'utf8' });
+  expect(other.stdout).toBe('LEDGER_LOCKED\n');
   using reader = openJournalReader(dir);
   expect(reader.size).toBe(1);
   await first.append(entry(2), { flush: true });
@@ -234,7 +240,6 @@ it('finds a cut or rewritten end when a receipt was kept', async () => {
   expect(() => verifyJournal(join(dir, 'gone'), receipt)).toThrow(LedgerError);
 });
 
-const indexUrl = fileURLToPath(new URL('./index.ts', import.meta.url));
 const appendForEver = `
   const { openJournal } = await import(${JSON.stringify(indexUrl)});
   const { writeSync } = await import('node:fs');

@@ -109,6 +109,15 @@ it('finds the signer also without a key id, or with one that nobody knows', () =
     expect(verifyEnvelope(relabelled(keyId), policy).keyIds).toEqual([keys[1]?.id]);
 });
 
+it('tries a bounded number of keys on a signature that names none', () => {
+  const envelope = signEnvelope(TYPE, payload, signers.slice(0, 1));
+  const nameless = { ...envelope, signatures: envelope.signatures.map((one) => ({ ...one, keyId: null })) };
+  const others = Array.from({ length: 64 }, () => makeKeyPair().publicKey);
+  const find = (ring: typeof keys) => () => verifyEnvelope(nameless, { payloadType: TYPE, keys: ring, threshold: 1 });
+  expect(find([...keys.slice(0, 1), ...others.slice(1)])().keyIds).toHaveLength(1);
+  expect(find([...keys.slice(0, 1), ...others])).toThrow(expect.objectContaining({ code: 'PROVENANCE_SIGNATURE' }));
+});
+
 it('refuses a changed payload, a changed type, and a key that is not expected', () => {
   const envelope = signEnvelope(TYPE, payload, signers.slice(0, 1));
   const policy = { payloadType: TYPE, keys, threshold: 1 };

@@ -12,6 +12,9 @@ export const ENVELOPE_BYTES_MAX = 8 * MIB;
 /** Signatures of one envelope that are looked at: each costs a verification. */
 const SIGNATURES_MAX = 16;
 
+/** Keys that are tried on a signature that names none of them: bounds what a stranger's envelope can cost. */
+const UNNAMED_KEYS_MAX = 64;
+
 /** Media type of an envelope in JSON. */
 export const ENVELOPE_MEDIA_TYPE = 'application/vnd.dsse.envelope.v1+json';
 
@@ -88,12 +91,15 @@ export function preAuthEncoding(payloadType: string, payload: Uint8Array): Buffe
   return Buffer.concat([Buffer.from(`DSSEv1 ${type.length} `), type, Buffer.from(` ${payload.length} `), payload]);
 }
 
-/** For each signature of the envelope the id of the key that made it, or null when none of `keys` did. */
+/**
+ * For each signature of the envelope the id of the key that made it, or null when none of `keys` did. A signature without the
+ * id of one of them is tried with the last {@link UNNAMED_KEYS_MAX}.
+ */
 export function findSigners(envelope: Envelope, keys: readonly PublicKey[]): (string | null)[] {
   const message = preAuthEncoding(envelope.payloadType, envelope.payload);
   return envelope.signatures.map(({ keyId, signature }) => {
     const hinted = keys.filter(({ id }) => id === keyId);
-    const candidates = hinted.length > 0 ? hinted : keys;
+    const candidates = hinted.length > 0 ? hinted : keys.slice(-UNNAMED_KEYS_MAX);
     return candidates.find((key) => isSignatureOf(key, message, signature))?.id ?? null;
   });
 }
