@@ -69,10 +69,13 @@ it.each([
   );
 });
 
-it('scores what was not examined with nothing, but still what the configuration says', () => {
-  expect(Object.values(scoresOf({}, null)).map(({ score }) => score)).toEqual([1, 0, 0, 0, 1]);
-  expect(scoresOf({}, null)['base.setuid']?.reason).toBe('its files were not examined');
-});
+it.each([[[]], [[null]], [[layer(), null]]])(
+  'scores what was not examined with nothing, but still what the configuration says',
+  (facts) => {
+    expect(Object.values(scoresOf({}, facts)).map(({ score }) => score)).toEqual([1, 0, 0, 0, 1]);
+    expect(scoresOf({}, facts)['base.setuid']?.reason).toBe('its files were not examined');
+  },
+);
 
 it('judges a plain root file system by its files', () => {
   const scores = scoresOf({ user: '', createdMs: null }, [layer()], 'rootfs');

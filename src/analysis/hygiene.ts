@@ -18,8 +18,8 @@ export interface Judgement {
 /** What hygiene is judged by. */
 export interface HygieneInput {
   readonly artifact: Pick<Artifact, 'digest' | 'kind' | 'config'>;
-  /** One a layer, lowest first; null when the files were not examined. */
-  readonly facts: readonly LayerFacts[] | null;
+  /** One a layer, lowest first; null for a layer whose files were not examined. */
+  readonly facts: readonly (LayerFacts | null)[];
   readonly nowMs: number;
 }
 
@@ -43,8 +43,11 @@ export function hygieneEvidence(input: HygieneInput): Evidence[] {
   }));
 }
 
-function judge({ artifact, facts, nowMs }: HygieneInput): Record<HygieneCheck, Judgement> {
+function judge({ artifact, facts: given, nowMs }: HygieneInput): Record<HygieneCheck, Judgement> {
   const { config } = artifact;
+  const known = given.filter((layer) => layer !== null);
+  // One unseen layer can hide anything; without layers there is nothing that was seen.
+  const facts = known.length === given.length && known.length > 0 ? known : null;
   const unseen = { score: 0, reason: 'its files were not examined' };
   return {
     'base.user': judgeUser(config.user),

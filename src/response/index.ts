@@ -14,6 +14,5 @@ export {
   planResponse,
   reasonOf,
   type ResponseContext,
-  type ResponseRule,
   type Trigger,
 } from './plan.ts';

@@ -1,8 +1,17 @@
+import { readFileSync } from 'node:fs';
+
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 
-import type { Grant } from '../policy/index.ts';
-import { type ActionKind, actionOrder, mergePlans, planResponse, type ResponseRule, type Trigger } from './index.ts';
+import { type Grant, parsePolicy, type PolicyResponse } from '../policy/index.ts';
+import {
+  type ActionKind,
+  actionOrder,
+  mergePlans,
+  planResponse as planUnder,
+  type ResponseContext,
+  type Trigger,
+} from './index.ts';
 
 const grant: Grant = {
   cpu: { millicores: 100 },
@@ -23,12 +32,17 @@ const violation: Trigger = { kind: 'violation', rule: 'fork-bomb', severity: 'cr
 const alarm: Trigger = { kind: 'alarm', anomaly: 0.9995, severity: 'high', reasons: ['calls', 'packets'] };
 const revocation: Trigger = { kind: 'revocation', keyId: 'ab'.repeat(32), severity: 'critical' };
 
-function rule(
-  on: Trigger['kind'],
-  todo: readonly ActionKind[],
-  holds: ((facts: Readonly<Record<string, unknown>>) => boolean) | null = null,
-): ResponseRule {
-  return { id: `on-${on}`, on, do: todo, condition: holds === null ? null : { holds } };
+const file = new URL('../../policies/default.yaml', import.meta.url);
+const defaultPolicy = parsePolicy(readFileSync(file, 'utf8'), 'default.yaml');
+
+function planResponse(trigger: Trigger, given: ResponseContext, responses: readonly PolicyResponse[]) {
+  return planUnder(trigger, given, { ...defaultPolicy, responses });
+}
+
+type Predicate = (facts: Readonly<Record<string, unknown>>) => boolean;
+
+function rule(on: Trigger['kind'], todo: readonly ActionKind[], holds: Predicate | null = null): PolicyResponse {
+  return { id: `on-${on}`, on, do: [...todo], condition: holds === null ? null : { text: '', holds } };
 }
 
 const kindsOf = (actions: readonly { kind: ActionKind }[]): ActionKind[] => actions.map(({ kind }) => kind);
@@ -126,4 +140,16 @@ it('plans each kind at most once, in the fixed order, whatever the rules say', (
       }
     }),
   );
+});
+
+it.each<[string, Trigger, readonly ActionKind[]]>([
+  ['a drop to low', fall, ['restrict', 'isolate-network', 'freeze', 'relaunch', 'alert']],
+  ['a drop to medium', { ...fall, to: 'medium' }, ['restrict', 'alert']],
+  ['a rise', { ...fall, from: 'low', to: 'high' }, []],
+  ['a critical violation', violation, ['isolate-network', 'freeze', 'terminate', 'rollback', 'alert']],
+  ['a high violation', { ...violation, severity: 'high' }, ['restrict', 'isolate-network', 'alert']],
+  ['an alarm', alarm, ['restrict', 'isolate-network', 'alert']],
+  ['a revocation', revocation, ['isolate-network', 'freeze', 'terminate', 'alert']],
+])('under the default policy, answers %s', (_, trigger, kinds) => {
+  expect(kindsOf(planUnder(trigger, context, defaultPolicy))).toEqual(kinds);
 });

@@ -1,7 +1,7 @@
 // What can trigger a response, and the actions that a plan is made of: the policy's rules applied to what happened. Pure.
 
 import type { Severity } from '../behaviour/index.ts';
-import type { Grant, Tier } from '../policy/index.ts';
+import { type Grant, matchResponses, type Policy, type ResponseFacts, type Tier } from '../policy/index.ts';
 
 /** Something that asks for a response. */
 export type Trigger =
@@ -36,15 +36,6 @@ export const actionOrder: readonly ActionKind[] = [
   'alert',
 ];
 
-/** One rule of the policy's `responses`, its condition compiled. */
-export interface ResponseRule {
-  readonly id: string;
-  readonly on: Trigger['kind'];
-  readonly do: readonly ActionKind[];
-  /** Over `kind, severity, from, to, score, anomaly, rule, keyId`; null: always. */
-  readonly condition: { holds(facts: Readonly<Record<string, unknown>>): boolean } | null;
-}
-
 /** What a plan needs to know of the workload. */
 export interface ResponseContext {
   /** What the workload may have from now on. */
@@ -54,15 +45,14 @@ export interface ResponseContext {
 }
 
 /**
- * Plans what is done about one trigger: every rule for it whose condition holds adds its actions; one of a kind, in
+ * Plans what is done about one trigger: every response of the policy whose condition holds adds its actions; one of a kind, in
  * {@link actionOrder}. A condition that fails to evaluate counts as holding.
  */
-export function planResponse(trigger: Trigger, context: ResponseContext, rules: readonly ResponseRule[]): Action[] {
-  const facts = factsOf(trigger);
+export function planResponse(trigger: Trigger, context: ResponseContext, policy: Policy): Action[] {
   const reason = reasonOf(trigger);
-  const actions = rules
-    .filter((rule) => rule.on === trigger.kind && holds(rule, facts))
-    .flatMap((rule) => rule.do.map((kind) => actionOf(kind, context, `${reason} (rule ${rule.id})`)));
+  const actions = matchResponses(policy, factsOf(trigger)).flatMap((response) =>
+    response.do.map((kind) => actionOf(kind, context, `${reason} (rule ${response.id})`)),
+  );
   return mergePlans([actions]);
 }
 
@@ -83,19 +73,17 @@ function actionOf(kind: ActionKind, { grant, hasGoodRevision }: ResponseContext,
   return { kind, reason, grant: kind === 'restrict' || kind === 'relaunch' ? grant : null };
 }
 
-function holds({ condition }: ResponseRule, facts: Readonly<Record<string, unknown>>): boolean {
-  if (condition === null) return true;
-  try {
-    return condition.holds(facts);
-  } catch {
-    // Fail closed: a rule that cannot be judged acts.
-    return true;
-  }
-}
+const NO_FACTS: Omit<ResponseFacts, 'kind'> = {
+  severity: '',
+  from: '',
+  to: '',
+  score: 0,
+  anomaly: 0,
+  rule: '',
+  keyId: '',
+};
 
-const NO_FACTS = { severity: '', from: '', to: '', score: 0, anomaly: 0, rule: '', keyId: '' };
-
-function factsOf(trigger: Trigger): Readonly<Record<string, unknown>> {
+function factsOf(trigger: Trigger): ResponseFacts {
   switch (trigger.kind) {
     case 'tier-change':
       return { ...NO_FACTS, kind: trigger.kind, from: trigger.from, to: trigger.to, score: trigger.score };
