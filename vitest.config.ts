@@ -18,7 +18,9 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Sources and documents are inputs of tests; an empty run has failed.
     passWithNoTests: false,
-    setupFiles: ['test/random-seed.ts'],
+    setupFiles: ['test/random-seed.ts', 'test/process-coverage.ts'],
+    // Files that no test loads count as well. The gates are in scripts/coverage.ts, which adds what the started processes ran.
+    coverage: { include: ['src/**/*.ts'], exclude: ['**/*.test.ts'], reporter: ['json'], reportsDirectory: 'coverage' },
     reporters: ['default', new CountReporter()],
     projects: [
       {
