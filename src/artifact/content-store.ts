@@ -12,7 +12,7 @@ import type { LayerFacts } from './layer-facts.ts';
 import { badDigest, badSize, notFound, tooLarge, unreadable, writeRefusal } from './refusal.ts';
 
 /** Largest blob that {@link ContentStore.get} gives whole: manifests, configs, documents. */
-export const BLOB_BYTES_MAX = 16 * MIB;
+const BLOB_BYTES_MAX = 16 * MIB;
 
 /** What a stream must turn out to be. */
 export interface StreamExpectation {

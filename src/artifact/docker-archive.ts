@@ -11,7 +11,10 @@ import {
   parseImageConfig,
 } from './image-documents.ts';
 import { compressionOf } from './layer-source.ts';
-import { badDigest, notFound, unreadable } from './refusal.ts';
+import { badDigest, notFound, printable, unreadable } from './refusal.ts';
+
+/** Longest name that is shown for an image; Docker's own bound is 255. */
+const NAME_CHARS_MAX = 256;
 
 export interface DockerArchiveInput {
   readonly archive: ArchiveFile;
@@ -45,7 +48,7 @@ export async function readDockerArchive(input: DockerArchiveInput, context: Imag
       release: async () => undefined,
     }),
   }));
-  const name = input.naming.name === '' ? (image.tags[0] ?? digest) : input.naming.name;
+  const name = input.naming.name === '' ? printable(image.tags[0] ?? digest, NAME_CHARS_MAX) : input.naming.name;
   return makeImage(
     { digest, manifestBytes: null, configBytes, config, pending, naming: { ...input.naming, name } },
     context,

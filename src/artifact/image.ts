@@ -31,7 +31,7 @@ export interface ImageContext {
 }
 
 /** A layer whose bytes were checked; `release` drops what was kept only for unpacking. */
-export interface OpenLayer {
+interface OpenLayer {
   readonly source: ByteSource;
   readonly compression: Compression;
   release(): Promise<void>;
@@ -44,7 +44,7 @@ export interface ImageSource {
 }
 
 /** A layer that will be unpacked when it is not there yet. */
-export interface PendingLayer {
+interface PendingLayer {
   readonly diffId: Digest;
   open(): Promise<OpenLayer>;
 }

@@ -9,19 +9,11 @@ export {
   parseDigest,
 } from './digest.ts';
 export type { Artifact, ArtifactKind, ImageConfig, Layer } from './artifact.ts';
-export { FACT_PATHS_MAX, type LayerFacts, type PathList, type SecretFinding, type SecretKind } from './layer-facts.ts';
+export type { LayerFacts, PathList, SecretFinding, SecretKind } from './layer-facts.ts';
 export { parseReference, parseRootfs, type Reference, type RegistryReference } from './reference.ts';
-export {
-  ContentStore,
-  layerFacts,
-  openContentStore,
-  type Remembered,
-  type StoredLayer,
-  type StreamExpectation,
-} from './content-store.ts';
+export { type ContentStore, layerFacts, openContentStore } from './content-store.ts';
 export type { Progress } from './image.ts';
 export { resolveArtifact, type ResolveOptions } from './resolve.ts';
 export { type UnpackLimits, unpackLimits } from './unpack.ts';
 export { type TarInput, tarOf, tarOfFolder } from './tar-writer.ts';
 export { type OciLayoutInput, writeOciLayout, type WrittenLayout } from './oci-writer.ts';
-export type { Compression } from './layer-source.ts';

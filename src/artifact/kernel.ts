@@ -10,7 +10,7 @@ const S_IFIFO = 0o010000;
 const EIO = 5;
 
 /** Largest value of one extended attribute that Linux takes: XATTR_SIZE_MAX of include/uapi/linux/limits.h. */
-export const XATTR_BYTES_MAX = 65_536;
+const XATTR_BYTES_MAX = 65_536;
 
 export interface Kernel {
   /** Makes a named pipe; fails when anything is there. */

@@ -2,7 +2,7 @@
 import type { Digest } from './digest.ts';
 
 /** How many paths a list names; `count` goes on counting. */
-export const FACT_PATHS_MAX = 100;
+const FACT_PATHS_MAX = 100;
 
 /** Files beyond this are not searched for secrets: keys and tokens lie in small files, and the search reads every byte. */
 export const SECRET_FILE_BYTES_MAX = 1024 * 1024;

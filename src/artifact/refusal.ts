@@ -4,18 +4,25 @@ import { ArtifactError, type Digest } from './digest.ts';
 
 /** Longest piece of untrusted text that a message repeats. */
 const QUOTED_CHARS_MAX = 120;
+const MESSAGE_CHARS_MAX = 1000;
 
-/** Untrusted text made safe for a terminal: control characters escaped, length bounded. `path` may be a binary string. */
-export function quoted(text: string): string {
-  const safe = Buffer.from(text.slice(0, QUOTED_CHARS_MAX), 'latin1')
-    .toString('utf8')
-    // eslint-disable-next-line no-control-regex
-    .replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/g, '?');
-  return text.length > QUOTED_CHARS_MAX ? `'${safe}…'` : `'${safe}'`;
+/** Controls, and the marks that turn the direction of text: what a terminal would obey rather than show. */
+// oxlint-disable-next-line no-control-regex -- control characters are what it is about
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** Text from outside made safe for a terminal: bounded, and with `?` for what is not to be printed. */
+export function printable(text: string, charsMax = MESSAGE_CHARS_MAX): string {
+  const shown = text.slice(0, charsMax).replaceAll(UNPRINTABLE, '?');
+  return text.length > charsMax ? `${shown}…` : shown;
+}
+
+/** A name out of an archive, which is a binary string, as a message shows it. */
+export function quoted(name: string): string {
+  return `'${printable(Buffer.from(name, 'latin1').toString('utf8'), QUOTED_CHARS_MAX)}'`;
 }
 
 export function hostile(message: string, cause?: unknown): ArtifactError {
-  return new ArtifactError('ARTIFACT_HOSTILE', message, {
+  return new ArtifactError('ARTIFACT_HOSTILE', printable(message), {
     exit: exitStatus.verificationFailed,
     hint: 'Do not use this artifact; rebuild it with a current tool, from a source that you trust.',
     cause,
@@ -23,19 +30,19 @@ export function hostile(message: string, cause?: unknown): ArtifactError {
 }
 
 export function tooLarge(message: string): ArtifactError {
-  return new ArtifactError('ARTIFACT_TOO_LARGE', message, {
+  return new ArtifactError('ARTIFACT_TOO_LARGE', printable(message), {
     exit: exitStatus.denied,
     hint: 'Make the artifact smaller, or split it.',
   });
 }
 
 export function unsupported(message: string, hint: string): ArtifactError {
-  return new ArtifactError('ARTIFACT_UNSUPPORTED', message, { exit: exitStatus.usage, hint });
+  return new ArtifactError('ARTIFACT_UNSUPPORTED', printable(message), { exit: exitStatus.usage, hint });
 }
 
 export function unreadable(message: string, cause?: unknown): ArtifactError {
   const because = cause === undefined ? '' : `: ${messageOf(cause)}`;
-  return new ArtifactError('ARTIFACT_UNREADABLE', `${message}${because}`, {
+  return new ArtifactError('ARTIFACT_UNREADABLE', printable(`${message}${because}`), {
     exit: exitStatus.usage,
     hint: 'Check that the file or folder is complete and may be read.',
     cause,
@@ -43,7 +50,7 @@ export function unreadable(message: string, cause?: unknown): ArtifactError {
 }
 
 export function notFound(message: string, hint: string): ArtifactError {
-  return new ArtifactError('ARTIFACT_NOT_FOUND', message, { exit: exitStatus.usage, hint });
+  return new ArtifactError('ARTIFACT_NOT_FOUND', printable(message), { exit: exitStatus.usage, hint });
 }
 
 export function badDigest(what: string, expected: Digest, got: string): ArtifactError {

@@ -27,7 +27,7 @@ const REDIRECTS_MAX = 5;
 const TOKEN_BYTES_MAX = MIB;
 
 /** True for names of this machine itself, where http is safe from the network. */
-export function isLoopbackHost(host: string): boolean {
+function isLoopbackHost(host: string): boolean {
   const name = new URL(`http://${host}`).hostname;
   return name === 'localhost' || name === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name);
 }

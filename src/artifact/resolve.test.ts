@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { needs } from '../../test/needs.ts';
 import {
   type Artifact,
   type ContentStore,
@@ -66,7 +67,7 @@ const writeImage = (name: string, options: Partial<Parameters<typeof writeOciLay
   return { layout, written: writeOciLayout({ dir: layout, layers: LAYERS, ...options }) };
 };
 
-test.each(['none', 'gzip', 'zstd'] as const)(
+test.skipIf(needs('root')).each(['none', 'gzip', 'zstd'] as const)(
   'reads an OCI layout whose layers are compressed with %s (root)',
   async (compression) => {
     const config = {
@@ -86,39 +87,45 @@ test.each(['none', 'gzip', 'zstd'] as const)(
   },
 );
 
-test('a layer store cannot be reached by other users of the host', async () => {
+test.skipIf(needs('root'))('a layer store cannot be reached by other users of the host (root)', async () => {
   await resolveText(`oci:${writeImage('layout').layout}`);
   expect(statSync(join(store.dir, 'layers')).mode & 0o777).toBe(0o700);
 });
 
-test('an overlay of the layers shows what the image means: whiteouts and opaque folders hide what is below (root)', async () => {
-  const artifact = await resolveText(writeImage('layout').layout);
-  const mountPoint = join(dir, 'merged');
-  mkdirSync(mountPoint);
-  const lower = artifact.layers
-    .map((layer) => layer.dir)
-    .reverse()
-    .join(':');
-  execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', `ro,lowerdir=${lower}`, mountPoint]);
-  try {
-    expect(readdirSync(mountPoint).sort()).toEqual(['etc', 'full']);
-    expect(readdirSync(join(mountPoint, 'full'))).toEqual(['new']);
-    expect(readFileSync(join(mountPoint, 'etc/name'), 'utf8')).toBe('upper');
-  } finally {
-    execFileSync('umount', [mountPoint]);
-  }
-});
+test.skipIf(needs('root'))(
+  'an overlay of the layers shows what the image means: whiteouts and opaque folders hide what is below (root)',
+  async () => {
+    const artifact = await resolveText(writeImage('layout').layout);
+    const mountPoint = join(dir, 'merged');
+    mkdirSync(mountPoint);
+    const lower = artifact.layers
+      .map((layer) => layer.dir)
+      .reverse()
+      .join(':');
+    execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', `ro,lowerdir=${lower}`, mountPoint]);
+    try {
+      expect(readdirSync(mountPoint).sort()).toEqual(['etc', 'full']);
+      expect(readdirSync(join(mountPoint, 'full'))).toEqual(['new']);
+      expect(readFileSync(join(mountPoint, 'etc/name'), 'utf8')).toBe('upper');
+    } finally {
+      execFileSync('umount', [mountPoint]);
+    }
+  },
+);
 
-test('reads the same image from a folder, from its tar and from its digest, under one name (root)', async () => {
-  const { layout, written } = writeImage('layout');
-  execFileSync('tar', ['-C', layout, '-cf', join(dir, 'image.tar'), 'oci-layout', 'index.json', 'blobs']);
-  execFileSync('gzip', ['-k', join(dir, 'image.tar')]);
-  for (const text of [layout, `${dir}/image.tar`, `oci:${dir}/image.tar.gz:latest`, written.manifestDigest]) {
-    expect((await resolveText(text)).digest).toBe(written.manifestDigest);
-  }
-});
+test.skipIf(needs('root'))(
+  'reads the same image from a folder, from its tar and from its digest, under one name (root)',
+  async () => {
+    const { layout, written } = writeImage('layout');
+    execFileSync('tar', ['-C', layout, '-cf', join(dir, 'image.tar'), 'oci-layout', 'index.json', 'blobs']);
+    execFileSync('gzip', ['-k', join(dir, 'image.tar')]);
+    for (const text of [layout, `${dir}/image.tar`, `oci:${dir}/image.tar.gz:latest`, written.manifestDigest]) {
+      expect((await resolveText(text)).digest).toBe(written.manifestDigest);
+    }
+  },
+);
 
-test('an image that is unpacked is read again without its layers (root)', async () => {
+test.skipIf(needs('root'))('an image that is unpacked is read again without its layers (root)', async () => {
   const { layout, written } = writeImage('layout');
   await resolveText(layout);
   for (const layer of written.layers) rmSync(join(layout, 'blobs/sha256', hexOf(layer.digest)));
@@ -127,16 +134,19 @@ test('an image that is unpacked is read again without its layers (root)', async 
   expect(performance.now() - started).toBeLessThan(200);
 });
 
-test('an image that names one layer twice, and is asked for twice at once, is unpacked once (root)', async () => {
-  const layer = LAYERS[0] ?? [];
-  const { layout } = writeImage('layout', { layers: [layer, layer] });
-  let pieces = 0;
-  const read = () => resolveArtifact(parseReference(layout), { store, progress: () => (pieces += 1) });
-  const [first, second] = await Promise.all([read(), read()]);
-  expect(first).toEqual(second);
-  expect(first?.layers).toHaveLength(2);
-  expect(pieces).toBe(1);
-});
+test.skipIf(needs('root'))(
+  'an image that names one layer twice, and is asked for twice at once, is unpacked once (root)',
+  async () => {
+    const layer = LAYERS[0] ?? [];
+    const { layout } = writeImage('layout', { layers: [layer, layer] });
+    let pieces = 0;
+    const read = () => resolveArtifact(parseReference(layout), { store, progress: () => (pieces += 1) });
+    const [first, second] = await Promise.all([read(), read()]);
+    expect(first).toEqual(second);
+    expect(first?.layers).toHaveLength(2);
+    expect(pieces).toBe(1);
+  },
+);
 
 const dockerArchive = (name: string, tags: string[]): { path: string; id: string } => {
   const layers = LAYERS.map((entries) => tarOf(entries));
@@ -163,69 +173,101 @@ const dockerArchive = (name: string, tags: string[]): { path: string; id: string
   return { path, id };
 };
 
-test('names a docker-archive by its config, which is the id that Docker shows (root)', async () => {
-  const { path, id } = dockerArchive('saved.tar', ['shop/web:1.2']);
-  expect(await resolveText(`docker-archive:${path}`)).toMatchObject({ digest: id, name: 'shop/web:1.2' });
-  expect((await resolveText(path)).digest).toBe(id);
-  expect((await resolveText(`docker-archive:${path}:1.2`)).digest).toBe(id);
-  expect((await resolveText(id)).digest).toBe(id);
-  await expect(resolveText(`docker-archive:${path}:1.3`)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
-});
+test.skipIf(needs('root'))(
+  'names a docker-archive by its config, which is the id that Docker shows (root)',
+  async () => {
+    const { path, id } = dockerArchive('saved.tar', ['shop/web:1.2']);
+    expect(await resolveText(`docker-archive:${path}`)).toMatchObject({ digest: id, name: 'shop/web:1.2' });
+    expect((await resolveText(path)).digest).toBe(id);
+    expect((await resolveText(`docker-archive:${path}:1.2`)).digest).toBe(id);
+    expect((await resolveText(id)).digest).toBe(id);
+    await expect(resolveText(`docker-archive:${path}:1.3`)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
+  },
+);
 
-test('reads an image of a Docker engine over its socket, and asks for its content only once (root)', async () => {
-  const { path, id } = dockerArchive('saved.tar', ['shop/web:1.2']);
-  const socket = join(dir, 'docker.sock');
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    asked.push(request.url ?? '');
-    if (request.url === '/images/shop/web:1.2/json') response.end(JSON.stringify({ Id: id }));
-    else if (request.url === '/images/shop/web:1.2/get') response.end(readFileSync(path));
-    else response.writeHead(404).end();
-  });
-  await new Promise<void>((resolve) => server.listen(socket, resolve));
-  try {
-    const read = (name: string) => resolveArtifact(parseReference(`docker:${name}`), { store, dockerSocket: socket });
-    expect(await read('shop/web:1.2')).toMatchObject({ digest: id, name: 'shop/web:1.2' });
-    expect((await read('shop/web:1.2')).digest).toBe(id);
-    expect(asked.filter((url) => url.endsWith('/get'))).toHaveLength(1);
-    await expect(read('shop/none')).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
-  } finally {
-    server.close();
-  }
-  const gone = resolveArtifact(parseReference('docker:shop/web:1.2'), { store, dockerSocket: socket });
-  await expect(gone).rejects.toMatchObject({ code: 'ARTIFACT_REGISTRY', exit: 6 });
-});
+test.skipIf(needs('root'))(
+  'reads an image of a Docker engine over its socket, and asks for its content only once (root)',
+  async () => {
+    const { path, id } = dockerArchive('saved.tar', ['shop/web:1.2']);
+    const socket = join(dir, 'docker.sock');
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      if (request.url === '/images/shop/web:1.2/json') response.end(JSON.stringify({ Id: id }));
+      else if (request.url === '/images/shop/web:1.2/get') response.end(readFileSync(path));
+      else response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    try {
+      const read = (name: string) => resolveArtifact(parseReference(`docker:${name}`), { store, dockerSocket: socket });
+      expect(await read('shop/web:1.2')).toMatchObject({ digest: id, name: 'shop/web:1.2' });
+      expect((await read('shop/web:1.2')).digest).toBe(id);
+      expect(asked.filter((url) => url.endsWith('/get'))).toHaveLength(1);
+      await expect(read('shop/none')).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
+    } finally {
+      server.close();
+    }
+    const gone = resolveArtifact(parseReference('docker:shop/web:1.2'), { store, dockerSocket: socket });
+    await expect(gone).rejects.toMatchObject({ code: 'ARTIFACT_REGISTRY', exit: 6 });
+  },
+);
 
-test('chooses the manifest of this platform out of an index, and refuses an image for another (root)', async () => {
-  const { layout, written } = writeImage('layout');
-  const other = writeImage('other', { architecture: 's390x' });
-  const entry = (from: typeof written, architecture: string, base: string) => ({
-    digest: from.manifestDigest,
-    size: statSync(join(base, 'blobs/sha256', hexOf(from.manifestDigest))).size,
-    platform: { os: 'linux', architecture },
-  });
-  const index = JSON.stringify({
-    manifests: [entry(other.written, 's390x', other.layout), entry(written, 'amd64', layout)],
-  });
-  const combined = join(dir, 'combined');
-  cpSync(other.layout, combined, { recursive: true });
-  cpSync(layout, combined, { recursive: true });
-  writeFileSync(join(combined, 'blobs/sha256', hexOf(digestOf(index))), index);
-  writeFileSync(
-    join(combined, 'index.json'),
-    JSON.stringify({ manifests: [{ digest: digestOf(index), size: index.length }] }),
-  );
-  const read = (platform: string) => resolveArtifact(parseReference(combined), { store, platform });
-  if (process.arch === 'x64') expect((await read('linux/amd64')).digest).toBe(written.manifestDigest);
-  await expect(read('linux/riscv64')).rejects.toMatchObject({ code: 'ARTIFACT_UNSUPPORTED' });
-  await expect(resolveText(other.layout)).rejects.toMatchObject({ code: 'ARTIFACT_UNSUPPORTED' });
-});
+test.skipIf(needs('root'))(
+  'chooses the manifest of this platform out of an index, and refuses an image for another (root)',
+  async () => {
+    const { layout, written } = writeImage('layout');
+    const other = writeImage('other', { architecture: 's390x' });
+    const entry = (from: typeof written, architecture: string, base: string) => ({
+      digest: from.manifestDigest,
+      size: statSync(join(base, 'blobs/sha256', hexOf(from.manifestDigest))).size,
+      platform: { os: 'linux', architecture },
+    });
+    const index = JSON.stringify({
+      manifests: [entry(other.written, 's390x', other.layout), entry(written, 'amd64', layout)],
+    });
+    const combined = join(dir, 'combined');
+    cpSync(other.layout, combined, { recursive: true });
+    cpSync(layout, combined, { recursive: true });
+    writeFileSync(join(combined, 'blobs/sha256', hexOf(digestOf(index))), index);
+    writeFileSync(
+      join(combined, 'index.json'),
+      JSON.stringify({ manifests: [{ digest: digestOf(index), size: index.length }] }),
+    );
+    const read = (platform: string) => resolveArtifact(parseReference(combined), { store, platform });
+    if (process.arch === 'x64') expect((await read('linux/amd64')).digest).toBe(written.manifestDigest);
+    await expect(read('linux/riscv64')).rejects.toMatchObject({ code: 'ARTIFACT_UNSUPPORTED' });
+    await expect(resolveText(other.layout)).rejects.toMatchObject({ code: 'ARTIFACT_UNSUPPORTED' });
+  },
+);
 
 test('refuses an artifact that is not there, a digest that is not known, and a tag that the layout lacks', async () => {
   const { layout } = writeImage('layout');
   for (const text of [join(dir, 'none'), digestOf('none'), `oci:${layout}:none`]) {
     await expect(resolveText(text)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
   }
+});
+
+test.skipIf(needs('root'))('of several images in a layout one must be named (root)', async () => {
+  const { layout, written } = writeImage('layout', { tag: 'shop/web:1' });
+  const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as {
+    manifests: { annotations: object }[];
+  };
+  const first = index.manifests[0];
+  if (first === undefined) throw new Error('the layout has no image');
+  index.manifests.push({ ...first, annotations: { 'org.opencontainers.image.ref.name': '2' } });
+  writeFileSync(join(layout, 'index.json'), JSON.stringify(index));
+  await expect(resolveText(layout)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
+  expect((await resolveText(`oci:${layout}:1`)).digest).toBe(written.manifestDigest);
+});
+
+test('what is neither file nor folder, or cannot be looked at, is refused', async () => {
+  execFileSync('mkfifo', [join(dir, 'pipe')]);
+  await expect(resolveText(join(dir, 'pipe'))).rejects.toMatchObject({ code: 'ARTIFACT_UNSUPPORTED' });
+  await expect(resolveText(`docker-archive:${dir}`)).rejects.toMatchObject({ code: 'ARTIFACT_UNREADABLE' });
+  await expect(resolveText(join(dir, 'n'.repeat(300)))).rejects.toMatchObject({ code: 'ARTIFACT_UNREADABLE' });
+  writeFileSync(join(dir, 'file'), 'x');
+  const rootfs = resolveArtifact(parseRootfs(join(dir, 'file')), { store });
+  await expect(rootfs).rejects.toMatchObject({ code: 'ARTIFACT_UNSUPPORTED' });
 });
 
 test('a file is named by its content, and known by it as long as it stays the same', async () => {

@@ -8,16 +8,16 @@ export const TAR_BLOCK_BYTES = 512;
 export const TAR_EXTENSION_BYTES_MAX = 1024 * 1024;
 
 /** Longest path inside an archive: leaves room under PATH_MAX (4096) for the folder that it is unpacked in. */
-export const PATH_BYTES_MAX = 3072;
+const PATH_BYTES_MAX = 3072;
 /** NAME_MAX of Linux. */
-export const NAME_BYTES_MAX = 255;
+const NAME_BYTES_MAX = 255;
 /** Deepest nesting of folders. Real images stay under 40. */
-export const PATH_DEPTH_MAX = 128;
+const PATH_DEPTH_MAX = 128;
 
 /** (uid_t)-1 means "leave it" to chown, so it is never an owner. */
 const OWNER_MAX = 0xff_ff_ff_fe;
 
-export type TarEntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'fifo';
+type TarEntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'fifo';
 
 /** One entry. Texts are binary strings (one char a byte), because names in archives need not be UTF-8. */
 export interface TarEntry {
@@ -291,7 +291,7 @@ function entryType(flag: string, name: string): TarEntryType {
  * @param name attacker-controlled binary string
  * @throws ArtifactError ARTIFACT_HOSTILE for an absolute name, `..` or NUL; ARTIFACT_TOO_LARGE for too long or too deep
  */
-export function parseEntryPath(name: string): string {
+function parseEntryPath(name: string): string {
   if (name === '' || name.includes('\0')) throw hostile('the tar archive holds an entry with no valid name');
   if (name.startsWith('/')) throw hostile(`the tar archive holds the absolute name ${quoted(name)}`);
   if (name.length > PATH_BYTES_MAX)
