@@ -18,8 +18,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await store[Symbol.asyncDispose]();
   rmSync(dir, { recursive: true, force: true });
+  await store[Symbol.asyncDispose]();
 });
 
 const blobs = (): string[] => readdirSync(join(store.dir, 'blobs/sha256'));

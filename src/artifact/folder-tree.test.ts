@@ -35,8 +35,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await store[Symbol.asyncDispose]();
   rmSync(dir, { recursive: true, force: true });
+  await store[Symbol.asyncDispose]();
 });
 
 const digest = async (): Promise<string> => (await readTree(root, store)).diffId;

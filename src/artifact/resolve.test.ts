@@ -41,8 +41,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await store[Symbol.asyncDispose]();
   rmSync(dir, { recursive: true, force: true });
+  await store[Symbol.asyncDispose]();
 });
 
 const resolveText = (text: string): Promise<Artifact> => resolveArtifact(parseReference(text), { store });

@@ -37,8 +37,8 @@ describe.skipIf(needs('root'))('hostile images', () => {
   });
 
   afterEach(async () => {
-    await store[Symbol.asyncDispose]();
     rmSync(dir, { recursive: true, force: true });
+    await store[Symbol.asyncDispose]();
   });
 
   /** Everything in a folder, with its content, so that any effect shows. */
