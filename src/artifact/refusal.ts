@@ -89,7 +89,25 @@ export function writeRefusal(error: unknown, what: string): unknown {
     case 'ENOTDIR':
     case 'ENOTEMPTY':
     case 'EMLINK':
+    // Also for file capabilities that are none.
+    case 'EINVAL':
       return hostile(`${what} holds an entry that cannot be written: ${messageOf(error)}`, error);
+    case 'EPERM':
+      return new ArtifactError(
+        'ARTIFACT_NOT_ROOT',
+        `this process may not write ${what} as it must be: ${messageOf(error)}`,
+        {
+          exit: exitStatus.notAuthorised,
+          hint: 'Run the command as root of the host, not of a user namespace.',
+          cause: error,
+        },
+      );
+    case 'EOPNOTSUPP':
+    case 'ENOTSUP':
+      return unsupported(
+        `the file system of PROVOST_HOME cannot hold ${what}: ${messageOf(error)}`,
+        'Put PROVOST_HOME on ext4, XFS or Btrfs.',
+      );
     default:
       return error;
   }

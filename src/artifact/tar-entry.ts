@@ -14,6 +14,9 @@ const NAME_BYTES_MAX = 255;
 /** Deepest nesting of folders. Real images stay under 40. */
 const PATH_DEPTH_MAX = 128;
 
+/** All attributes of one entry: with more, ext4 says that the disk is full (they share one block of 4096 bytes). */
+const ATTRIBUTE_BYTES_MAX = 3072;
+
 /** (uid_t)-1 means "leave it" to chown, so it is never an owner. */
 const OWNER_MAX = 0xff_ff_ff_fe;
 
@@ -211,6 +214,10 @@ function keepAttribute(attributes: Map<string, Buffer>, name: string, value: str
   if (!isKept) return;
   if (name.length > NAME_BYTES_MAX || name.includes('\0')) throw hostile('the tar archive names an attribute too long');
   attributes.set(name, Buffer.from(value, 'latin1'));
+  const bytes = [...attributes].reduce((sum, [key, kept]) => sum + key.length + kept.length, 0);
+  if (bytes > ATTRIBUTE_BYTES_MAX) {
+    throw tooLarge(`the tar archive gives an entry ${bytes} bytes of attributes (at most ${ATTRIBUTE_BYTES_MAX})`);
+  }
 }
 
 /** Names that a GNU header of its own gave to the entry after it. */

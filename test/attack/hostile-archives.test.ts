@@ -116,6 +116,15 @@ describe.skipIf(needs('root'))('hostile images', () => {
       'an attribute that steers overlayfs',
       [{ ...file('a'), attributes: new Map([['trusted.overlay.redirect', Buffer.from('/etc')]]) }],
     ],
+    [
+      'capabilities that are none',
+      [{ ...file('a'), attributes: new Map([['security.capability', Buffer.from('all')]]) }],
+    ],
+    [
+      'more attributes than the disk keeps',
+      [{ ...file('a'), attributes: new Map([['user.a', Buffer.alloc(4000, 'x')]]) }],
+      'ARTIFACT_TOO_LARGE',
+    ],
     ['an owner that chown takes for "leave it"', [{ ...file('a'), uid: 0xff_ff_ff_ff }]],
     ['an owner beyond 32 bits', [{ ...file('a'), gid: 2 ** 40 }]],
     ['a name too long for the kernel', [file('n'.repeat(256))], 'ARTIFACT_TOO_LARGE'],
