@@ -1,9 +1,14 @@
 // What a test needs of the host. A test that cannot run here says why; in CI it may not be skipped at all, unless the list below argues for it.
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
 
 /** Folders beside PATH where scripts/setup and Debian put what a user's PATH may lack. */
 const EXTRA_FOLDERS = ['/usr/local/lib/provost/bin', '/usr/sbin', '/sbin'];
+
+/** Public test vectors (RFC 8785, Wycheproof, CCTV …), which are data of others and lie beside the checkout. */
+export const VECTORS_FOLDER = resolve(
+  process.env['PROVOST_VECTORS'] ?? join(import.meta.dirname, '../../shared/vectors'),
+);
 
 /** Each need: whether this host meets it, and what to do when it does not. */
 const NEEDS = {
@@ -21,12 +26,18 @@ const NEEDS = {
   'docker-registry': command('docker-registry', 'docker-registry'),
   dockerd: command('dockerd', 'docker.io'),
   dpkg: command('dpkg', 'dpkg'),
+  vectors: { isMet: () => existsSync(VECTORS_FOLDER), how: 'set PROVOST_VECTORS to a folder of public test vectors' },
 } as const;
 
 export type Need = keyof typeof NEEDS;
 
-/** Needs that may be unmet in CI, each with the reason why nothing is lost. Empty: CI has everything. */
-const ALLOWED_SKIPS: ReadonlyMap<Need, string> = new Map();
+/** Needs that may be unmet in CI, each with the reason why nothing is lost. */
+const ALLOWED_SKIPS: ReadonlyMap<Need, string> = new Map([
+  [
+    'vectors',
+    'data of others, not part of the checkout; the tests beside these hold the same code to cases of our own',
+  ],
+]);
 
 /**
  * For `describe.skipIf(needs('root', 'runsc'))`: false when the host has all of it. Otherwise prints what is missing

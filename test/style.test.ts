@@ -67,6 +67,9 @@ describe('the check', () => {
     ['state at module level', 'src/base/a.ts', 'let count = 0;'],
     ['exported state', 'src/base/a.ts', 'export let count = 0;'],
     ['unfinished work', 'src/base/a.ts', '// TO-DO: later'.replace('-', '')],
+    ['a skipped test', 'test/a.test.ts', `it.skip('x', () => {});`],
+    ['a test that runs alone', 'test/a.test.ts', `describe.only('x', () => {});`],
+    ['a test skipped by its own condition', 'test/a.test.ts', `it.skipIf(!isRoot)('x', () => {});`],
     ['another spelling', 'src/base/a.ts', '// the behav-ior of it'.replace('-', '')],
     ['a file of two stories', 'src/base/a.ts', 'a();\n'.repeat(400)],
     ['a function beyond a screen', 'src/base/a.ts', `function f() {\n${'a();\n'.repeat(60)}}`],
@@ -78,6 +81,7 @@ describe('the check', () => {
     ['the specification’s own name', 'src/base/a.ts', '// as monitorRuntimeBehav-ior does'.replace('-', '')],
     ['a configuration’s default export', 'vitest.config.ts', 'export default 1;'],
     ['state inside a function', 'src/base/a.ts', 'function f() { let a = 0; return ++a; }'],
+    ['a test that says what it needs', 'test/a.test.ts', `it.skipIf(needs('root'))('x', () => {});`],
     ['a name of several words', 'src/base/inclusion-proof.test.ts', ''],
     ['a function of a screen', 'src/base/a.ts', `function f() {\n${'a();\n'.repeat(40)}}`],
   ])('accepts %s', (_name, path, text) => {

@@ -1,17 +1,14 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
 
+import { needs, VECTORS_FOLDER } from '../../test/needs.ts';
 import { canonicalJson } from './index.ts';
 
-const shared = fileURLToPath(new URL('../../../shared/vectors', import.meta.url));
-const folder = join(resolve(process.env['PROVOST_VECTORS'] ?? shared), 'jcs', 'testdata');
-const isThere = existsSync(folder);
-if (!isThere) process.stderr.write(`skipped: no public test vectors at ${folder}; set PROVOST_VECTORS\n`);
+const folder = join(VECTORS_FOLDER, 'jcs/testdata');
 
-it.skipIf(!isThere)('writes every public vector of RFC 8785 byte for byte', () => {
+it.skipIf(needs('vectors'))('writes every public vector of RFC 8785 byte for byte', () => {
   const names = readdirSync(join(folder, 'input'));
   expect(names.length).toBeGreaterThanOrEqual(6);
   for (const name of names) {

@@ -1,16 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { generateKeyPairSync } from 'node:crypto';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
+import { needs, VECTORS_FOLDER } from '../../test/needs.ts';
 import { isSignatureOf, makeKeyPair, parsePublicPem, parseSpki, publicKeyOfRaw, signerOf } from './ed25519.ts';
-
-const shared = fileURLToPath(new URL('../../../shared/vectors', import.meta.url));
-const vectors = resolve(process.env['PROVOST_VECTORS'] ?? shared);
-const areVectorsThere = existsSync(vectors);
-if (!areVectorsThere) process.stderr.write(`skipped: no public test vectors at ${vectors}; set PROVOST_VECTORS\n`);
 
 interface Wycheproof {
   readonly testGroups: readonly {
@@ -33,12 +28,12 @@ interface Cctv {
 }
 
 function load(path: string): unknown {
-  return JSON.parse(readFileSync(resolve(vectors, path), 'utf8'));
+  return JSON.parse(readFileSync(resolve(VECTORS_FOLDER, path), 'utf8'));
 }
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
 
-describe.skipIf(!areVectorsThere)('public vectors', () => {
+describe.skipIf(needs('vectors'))('public vectors', () => {
   it('gives the verdict of every Wycheproof case', () => {
     const { testGroups } = load('wycheproof/testvectors_v1/ed25519_test.json') as Wycheproof;
     let seen = 0;

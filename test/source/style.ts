@@ -71,6 +71,8 @@ function shapeBreach(file: SourceFile, node: SyntaxNode): string | null {
       return 'a parameter property';
     case 'TSInterfaceDeclaration':
       return isNode(node['id']) && /^I[A-Z][a-z]/.test(String(node['id']['name'])) ? 'an interface called I…' : null;
+    case 'CallExpression':
+      return file.path.endsWith('.test.ts') ? skipBreach(node) : null;
     case 'FunctionDeclaration':
     case 'FunctionExpression':
     case 'ArrowFunctionExpression':
@@ -78,6 +80,25 @@ function shapeBreach(file: SourceFile, node: SyntaxNode): string | null {
     default:
       return null;
   }
+}
+
+/** A test is skipped by `skipIf(needs(…))` alone, which prints why and refuses in CI; and nothing but all tests is run. */
+function skipBreach(call: SyntaxNode): string | null {
+  const callee = call['callee'];
+  if (!isNode(callee) || callee.type !== 'MemberExpression' || !isNode(callee['property'])) return null;
+  const name = String(callee['property']['name']);
+  if (!isTestFunction(callee['object'])) return null;
+  if (name !== 'skipIf') return SKIPPING_NAMES.has(name) ? `a test that '${name}' hides` : null;
+  const [condition] = call['arguments'] as SyntaxNode[];
+  const asked =
+    condition?.type === 'CallExpression' && isNode(condition['callee']) ? condition['callee']['name'] : null;
+  return asked === 'needs' ? null : 'a test that is skipped without needs()';
+}
+
+const SKIPPING_NAMES: ReadonlySet<string> = new Set(['skip', 'only', 'todo', 'runIf', 'fails']);
+
+function isTestFunction(node: unknown): boolean {
+  return isNode(node) && ['it', 'test', 'describe'].includes(String(node['name']));
 }
 
 /** Suites of tests are long functions by nature. */
@@ -96,6 +117,8 @@ export function doorBreaches(door: SourceFile, files: ReadonlyMap<string, Source
     if (node.type === 'ExportAllDeclaration') return [`${door.path}:${lineOf(door, node)}: exports everything`];
     const from = literalOf(node['source']);
     if (node.type !== 'ExportNamedDeclaration' || from === null || node['exportKind'] === 'type') return [];
+    // What comes through another door is documented behind that one.
+    if (from.endsWith('/index.ts')) return [];
     const target = files.get(posix.join(posix.dirname(door.path), from));
     return (node['specifiers'] as SyntaxNode[])
       .filter((specifier) => specifier['exportKind'] !== 'type')
