@@ -76,8 +76,8 @@ function groupOf(layout: CgroupLayout, name: GroupName): Group {
     },
     apply: (limits) => limiter.apply(limits),
     effective: () => limiter.effective(),
-    admit: (pid) =>
-      admit(
+    add: (pid) =>
+      add(
         foldersOf(layout, name).filter((folder) => folder.endsWith(path)),
         pid,
       ),
