@@ -20,17 +20,17 @@ const KILL_POLL_MS = 1;
 const GATHER_ROUNDS_MAX = 16;
 
 /** The control groups of one workload. Its methods throw SandboxError SANDBOX_GONE once the group is no more. */
-export interface Group extends Disposable {
+export interface CgroupGroup extends Disposable {
   /** `/provost/<home>/<id>`: the same path in every hierarchy; what an OCI runtime takes as `cgroupsPath`. */
   readonly path: string;
   /** Id of the v2 group: what eBPF programs see. */
-  readonly id: bigint;
+  readonly cgroupId: bigint;
   /** Writes CPU, memory and pids, and reads them back. Memory in use stays allowed and is named in `pending`: apply again later. */
   apply(limits: CgroupLimits): Effective;
   /** What the kernel holds; `Infinity` where nothing limits. */
   effective(): Effective;
   /** Puts a process into every hierarchy of the group. */
-  add(pid: number): void;
+  admit(pid: number): void;
   /** Puts every process that a runtime placed in some hierarchy of the group into its v2 group too. */
   gather(): void;
   freeze(): Promise<void>;
@@ -50,17 +50,17 @@ export interface Group extends Disposable {
  *
  * @throws SandboxError SANDBOX_CGROUP also when the group is there already
  */
-export function makeGroup(layout: CgroupLayout, name: GroupName): Group {
+export function makeGroup(layout: CgroupLayout, name: GroupName): CgroupGroup {
   makeFolders(layout, name);
   return groupOf(layout, name);
 }
 
 /** The groups of a workload that another supervisor made, also half made ones; null when no hierarchy has any. */
-export function openGroup(layout: CgroupLayout, name: GroupName): Group | null {
+export function openGroup(layout: CgroupLayout, name: GroupName): CgroupGroup | null {
   return foldersOf(layout, name).length === 0 ? null : groupOf(layout, name);
 }
 
-function groupOf(layout: CgroupLayout, name: GroupName): Group {
+function groupOf(layout: CgroupLayout, name: GroupName): CgroupGroup {
   const path = groupPath(name);
   const folders = { v2: join(layout.v2, path), v1: (controller: string) => v1Folder(layout, controller, path) };
   const limiter = limiterOf(layout, folders);
@@ -71,13 +71,13 @@ function groupOf(layout: CgroupLayout, name: GroupName): Group {
   };
   return {
     path,
-    get id() {
+    get cgroupId() {
       return groupIdOf(folders.v2);
     },
     apply: (limits) => limiter.apply(limits),
     effective: () => limiter.effective(),
-    add: (pid) =>
-      add(
+    admit: (pid) =>
+      admit(
         foldersOf(layout, name).filter((folder) => folder.endsWith(path)),
         pid,
       ),
@@ -137,8 +137,9 @@ function groupIdOf(folder: string): bigint {
   }
 }
 
-function add(folders: readonly string[], pid: number): void {
-  for (const folder of folders) moveInto(folder, pid);
+/** Each move waits for the kernel's readers, up to a millisecond: only where the runtime has not put it already. */
+function admit(folders: readonly string[], pid: number): void {
+  for (const folder of folders) if (!processesIn([folder]).includes(pid)) moveInto(folder, pid);
 }
 
 /** False when the process has ended. */

@@ -42,6 +42,8 @@ const AT_RECURSIVE = 0x8000;
 const OPEN_TREE_CLONE = 0x1;
 const OPEN_TREE_CLOEXEC = 0o2000000;
 const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 /** struct mount_attr: set, clear, propagation, user namespace; 8 bytes each. */
 const MOUNT_ATTR_BYTES = 32;
 
@@ -70,6 +72,8 @@ export interface EndedChild {
 export interface Kernel {
   mount(call: MountCall): void;
   unmount(target: string, flags: number): void;
+  /** The same in another thread; false when it failed, for a reason that only `unmount` can tell. */
+  unmountInBackground(target: string, flags: number): Promise<boolean>;
   /** Clones the mount at `path` (with what is mounted below it when `recursive`) and returns the descriptor of the detached copy. */
   cloneTree(path: string, options: { readonly recursive: boolean }): number;
   /** Changes a detached mount before anyone can see it. */
@@ -78,6 +82,10 @@ export interface Kernel {
   attachMount(mountDescriptor: number, target: string): void;
   /** Makes a process in a new user namespace that ends at once; until it is reaped, its /proc folder names the namespace. */
   endedChildInUserNamespace(): EndedChild;
+  /** Offset of the next written byte of a sparse file from `offset` on; null when only zeros follow. */
+  nextData(descriptor: number, offset: number): number | null;
+  /** Offset of the next hole of a sparse file from `offset` on; null when there is none before its end. */
+  nextHole(descriptor: number, offset: number): number | null;
   ioctl(descriptor: number, request: number, argument: number): number;
   ioctlBuffer(descriptor: number, request: number, argument: Buffer): number;
 }
@@ -85,7 +93,10 @@ export interface Kernel {
 interface Calls {
   // oxlint-disable-next-line max-params -- the system call has five
   readonly mount: (source: string, target: string, type: string, flags: number, data: string) => number;
-  readonly umount2: (target: string, flags: number) => number;
+  readonly umount2: {
+    (target: string, flags: number): number;
+    async(target: string, flags: number, done: (error: unknown, result: number) => void): void;
+  };
   readonly openTree: (number: number, dirfd: number, path: string, flags: number) => number;
   // oxlint-disable-next-line max-params -- the system call has five
   readonly moveMount: (number: number, ...rest: [number, string, number, string, number]) => number;
@@ -95,6 +106,7 @@ interface Calls {
   /** Address of a function of the C library that only ends the process. */
   readonly exit: unknown;
   readonly wait4: (pid: number, status: null, options: number, usage: null) => number;
+  readonly lseek: (descriptor: number, offset: number, whence: number) => number;
   readonly ioctl: (descriptor: number, request: number, argument: number) => number;
   readonly ioctlBuffer: (descriptor: number, request: number, argument: Buffer) => number;
 }
@@ -113,6 +125,13 @@ export function openKernel(): Kernel {
     unmount: (target, flags) => {
       checked('umount2', target, calls.umount2(target, flags));
     },
+    unmountInBackground: (target, flags) =>
+      new Promise((resolve, reject) => {
+        calls.umount2.async(target, flags, (error, result) => {
+          if (error === null) resolve(result === 0);
+          else reject(syscallError('umount2', target, 0));
+        });
+      }),
     cloneTree: (path, { recursive }) => {
       const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
       return checked('open_tree', path, calls.openTree(SYS_OPEN_TREE, AT_FDCWD, path, flags | AT_SYMLINK_NOFOLLOW));
@@ -139,11 +158,21 @@ export function openKernel(): Kernel {
         reap: () => void checked('wait4', `process ${pid}`, calls.wait4(pid, null, WAIT_ANY_CLONE, null)),
       };
     },
+    nextData: (descriptor, offset) => seek(calls, descriptor, offset, SEEK_DATA),
+    nextHole: (descriptor, offset) => seek(calls, descriptor, offset, SEEK_HOLE),
     ioctl: (descriptor, request, argument) =>
       checked('ioctl', `request 0x${request.toString(16)}`, calls.ioctl(descriptor, request, argument)),
     ioctlBuffer: (descriptor, request, argument) =>
       checked('ioctl', `request 0x${request.toString(16)}`, calls.ioctlBuffer(descriptor, request, argument)),
   };
+}
+
+function seek(calls: Calls, descriptor: number, offset: number, whence: number): number | null {
+  const found = calls.lseek(descriptor, offset, whence);
+  if (found >= 0) return found;
+  const errno = koffi.errno();
+  if (errno === koffi.os.errno.ENXIO) return null;
+  throw syscallError('lseek', `descriptor ${descriptor}`, errno);
 }
 
 function bindCalls(): Calls {
@@ -164,6 +193,7 @@ function bindCalls(): Calls {
     clone: libc.func('int clone(void *function, void *stackTop, int flags, long argument)'),
     exit: libc.symbol('_exit'),
     wait4: libc.func('int wait4(int pid, void *status, int options, void *usage)'),
+    lseek: libc.func('int64_t lseek(int descriptor, int64_t offset, int whence)'),
     ioctl: libc.func('int ioctl(int descriptor, unsigned long request, long argument)'),
     ioctlBuffer: libc.func('int ioctl(int descriptor, unsigned long request, _Inout_ void *argument)'),
   };

@@ -1,0 +1,150 @@
+// Empty ext4 file systems, made once for each size and then copied: mkfs.ext4 writes some 100 KiB whatever the size.
+import { execFile } from 'node:child_process';
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { errnoOf, exitStatus, formatSize, messageOf, MIB } from '../../base/index.ts';
+import { SandboxError } from '../driver.ts';
+import type { Kernel } from '../kernel/syscall.ts';
+
+const BLOCK_BYTES = 4096;
+/** The least that still holds the file system's own tables and something of the workload's. */
+const IMAGE_BYTES_MIN = MIB;
+const MKFS_MS_MAX = 30_000;
+/** Sizes kept in memory, some 100 KiB each; a policy has a handful. */
+const TEMPLATES_MAX = 16;
+/** Administration commands are not in every PATH. */
+const COMMAND_FOLDERS = '/usr/sbin:/sbin:/usr/bin:/bin';
+
+/**
+ * No journal and no backups, since the layer is thrown away with its workload; tables of inodes are written when they
+ * are first used; nothing is set aside for root; an error makes it read-only.
+ */
+const MKFS_OPTIONS =
+  `-q -F -t ext4 -b ${BLOCK_BYTES} -m 0 -I 256 -i 16384 -e remount-ro -O ^has_journal,^resize_inode,sparse_super2,metadata_csum ` +
+  '-E lazy_itable_init=1,num_backup_sb=0,nodiscard';
+
+/** A stretch of an image that is not all zeros. */
+interface Extent {
+  readonly offset: number;
+  readonly bytes: Buffer;
+}
+
+/** Writes empty file systems of any size, from templates kept in memory. */
+export interface Ext4Templates {
+  /**
+   * Makes an image file of `sizeBytes`, rounded down to blocks, that takes up only what was written: 1 ms once its size
+   * is known. The space must be there all the same, so that the disk grant can be kept.
+   *
+   * @throws SandboxError SANDBOX_NO_SPACE, SANDBOX_MOUNT
+   */
+  writeImage(path: string, sizeBytes: number): Promise<void>;
+}
+
+/** No template is made before it is needed. */
+export function openExt4Templates(kernel: Kernel): Ext4Templates {
+  const templates = new Map<number, readonly Extent[]>();
+  return {
+    writeImage: async (path, sizeBytes) => {
+      const size = checkedSize(dirname(path), sizeBytes);
+      const known = templates.get(size);
+      if (known !== undefined) return writeExtents(path, size, known);
+      const made = await makeTemplate(kernel, dirname(path), size);
+      const [oldest] = templates.keys();
+      if (templates.size >= TEMPLATES_MAX && oldest !== undefined) templates.delete(oldest);
+      templates.set(size, made);
+      writeExtents(path, size, made);
+    },
+  };
+}
+
+function checkedSize(dir: string, sizeBytes: number): number {
+  const { bavail, bsize } = statfsSync(dir);
+  const free = bavail * bsize;
+  if (sizeBytes > free)
+    throw noSpace(dir, `${formatSize(sizeBytes)} of disk were granted, but ${formatSize(free)} are free`);
+  if (sizeBytes < IMAGE_BYTES_MIN) throw noSpace(dir, `a writable layer of ${sizeBytes} bytes holds nothing`);
+  return Math.floor(sizeBytes / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
+async function makeTemplate(kernel: Kernel, dir: string, size: number): Promise<readonly Extent[]> {
+  const path = join(dir, `template-${randomUUID()}.ext4`);
+  try {
+    writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
+    truncateSync(path, size);
+    await promisify(execFile)('mkfs.ext4', [...MKFS_OPTIONS.split(' '), path], {
+      timeout: MKFS_MS_MAX,
+      env: { PATH: `${process.env['PATH'] ?? ''}:${COMMAND_FOLDERS}` },
+    });
+    return readExtents(kernel, path, size);
+  } catch (error) {
+    throw imageError(path, error);
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+function readExtents(kernel: Kernel, path: string, size: number): readonly Extent[] {
+  const descriptor = openSync(path, 'r');
+  try {
+    const extents: Extent[] = [];
+    let at = kernel.nextData(descriptor, 0);
+    while (at !== null) {
+      const end = kernel.nextHole(descriptor, at) ?? size;
+      const bytes = Buffer.alloc(end - at);
+      readSync(descriptor, bytes, 0, bytes.length, at);
+      extents.push({ offset: at, bytes });
+      at = kernel.nextData(descriptor, end);
+    }
+    return extents;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function writeExtents(path: string, size: number, extents: readonly Extent[]): void {
+  const descriptor = openSync(path, 'wx', 0o600);
+  try {
+    ftruncateSync(descriptor, size);
+    for (const { offset, bytes } of extents) writeSync(descriptor, bytes, 0, bytes.length, offset);
+  } catch (error) {
+    throw imageError(path, error);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function imageError(path: string, cause: unknown): SandboxError {
+  if (errnoOf(cause) === 'ENOSPC' || errnoOf(cause) === 'EDQUOT')
+    return noSpace(dirname(path), 'the disk is full', cause);
+  if (errnoOf(cause) === 'EFBIG') return noSpace(dirname(path), 'its file system takes no file of that size', cause);
+  return new SandboxError('SANDBOX_MOUNT', `cannot make a file system for the writable layer: ${messageOf(cause)}`, {
+    exit: exitStatus.unavailable,
+    hint:
+      errnoOf(cause) === 'ENOENT'
+        ? 'install e2fsprogs, which has mkfs.ext4'
+        : `see whether ${dirname(path)} can be written`,
+    details: { path },
+    cause,
+  });
+}
+
+function noSpace(dir: string, why: string, cause?: unknown): SandboxError {
+  return new SandboxError('SANDBOX_NO_SPACE', `no writable layer in ${dir}: ${why}`, {
+    exit: exitStatus.unavailable,
+    hint: 'free space there, or ask for another size with --disk',
+    details: { dir },
+    cause,
+  });
+}

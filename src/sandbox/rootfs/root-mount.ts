@@ -1,0 +1,89 @@
+// The root of a workload: read-only layers, with their owners moved into its range of ids, under its writable layer.
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { invariant } from '../../base/index.ts';
+import { MOUNT, UNMOUNT_DETACH } from '../kernel/syscall.ts';
+import { mountIdmapped, type MountTools } from './idmapped-mount.ts';
+import { mountError, unmounted } from './unmount.ts';
+import type { WritableLayer } from './writable-layer.ts';
+
+/** Names of the layers must fit into one page of mount options. OCI images have at most 127. */
+const LAYERS_MAX = 128;
+
+/**
+ * No features of overlayfs that an image could misuse by extended attributes in its layers, and no flushing: the
+ * writable layer goes away with its workload, whatever it is told to keep.
+ */
+const OVERLAY_OPTIONS = 'index=off,xino=off,metacopy=off,redirect_dir=nofollow,volatile';
+
+export interface RootPlan {
+  /** Where the root shows; made here. */
+  readonly dir: string;
+  /** Lowest first; `/` is the host's own root without what is mounted below it. */
+  readonly layerDirs: readonly string[];
+  readonly upper: WritableLayer;
+  /** Host id of the workload's root. */
+  readonly idRangeFirst: number;
+}
+
+/** A mounted root. */
+export interface RootMount {
+  readonly dir: string;
+  /** Unmounts it and removes the mount point; the writable layer stays. Safe to call twice. */
+  unmount(): Promise<void>;
+}
+
+/**
+ * Mounts the root of a workload. All that it changes goes to `upper`.
+ *
+ * @throws SandboxError SANDBOX_MOUNT; nothing is left behind then
+ */
+export async function mountRoot(tools: MountTools, plan: RootPlan): Promise<RootMount> {
+  const staging = `${plan.dir}.layers`;
+  const unmount = async (): Promise<void> => {
+    await unmounted(tools.kernel, plan.dir);
+    await rm(plan.dir, { recursive: true, force: true });
+  };
+  mkdirSync(plan.dir, { mode: 0o700 });
+  mkdirSync(staging, { mode: 0o700 });
+  try {
+    mountLayers(tools, plan, staging);
+  } catch (error) {
+    await unmount();
+    throw error;
+  } finally {
+    // An overlay holds its layers by itself.
+    tools.kernel.unmount(staging, UNMOUNT_DETACH);
+    await rmdir(staging);
+  }
+  return { dir: plan.dir, unmount };
+}
+
+function mountLayers(tools: MountTools, plan: RootPlan, staging: string): void {
+  const { kernel } = tools;
+  kernel.mount({ source: 'none', target: staging, type: 'tmpfs', flags: MOUNT.noDev, data: 'size=1m,mode=0700' });
+  const layers = topFirst(plan.layerDirs);
+  invariant(layers.length > 0 && layers.length <= LAYERS_MAX, `a root has 1 to ${LAYERS_MAX} layers`);
+  for (const [index, source] of layers.entries()) {
+    const target = join(staging, String(index));
+    mkdirSync(target);
+    mountIdmapped(tools, { source, target, idRangeFirst: plan.idRangeFirst, readOnly: true });
+  }
+  const descriptor = openSync(staging, 'r');
+  try {
+    // Short names, whatever the path: all of them must fit into a page.
+    const lower = layers.map((_, index) => `/proc/self/fd/${descriptor}/${index}`).join(':');
+    const data = `lowerdir=${lower},upperdir=${plan.upper.upperDir},workdir=${plan.upper.workDir},${OVERLAY_OPTIONS}`;
+    kernel.mount({ source: 'provost', target: plan.dir, type: 'overlay', flags: MOUNT.noDev | MOUNT.noSuid, data });
+  } catch (error) {
+    throw mountError(`the root at ${plan.dir}`, error);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Overlayfs takes a folder once. Of equal layers the lowest ones show nothing that the topmost does not. */
+function topFirst(layerDirs: readonly string[]): readonly string[] {
+  return [...new Set(layerDirs.toReversed())];
+}
