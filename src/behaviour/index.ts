@@ -1,3 +1,4 @@
 // Windows in, verdicts out: learns what is normal for one artifact and says how unusual a window is.
 export type { AuditEvent, Window } from './telemetry.ts';
 export type { RuntimeVerdict, Severity, Violation } from '../trust/index.ts';
+export { type CallArchitecture, syscallName, syscallNumbers, UNKNOWN_CALL } from './syscall-names.ts';

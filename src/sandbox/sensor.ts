@@ -6,15 +6,17 @@ import type { Logging } from '../policy/index.ts';
 export interface SensorReading {
   readonly syscalls: ReadonlyMap<number, number>;
   readonly audit: readonly AuditEvent[];
-  /** Share of events not lost, 0..1. */
+  /** Share of the time that it was attached × share of events not lost, 0..1. */
   readonly kept: number;
 }
 
 /** One sensor for the host; it dies with its process. */
 export interface Sensor extends AsyncDisposable {
   readonly kind: 'bpftrace' | 'none';
-  /** Why it sees less than everything; null when it does. */
+  /** Why it sees less than everything; null when it does. Both change while it starts, ends and is started anew. */
   readonly limitation: string | null;
+  /** Settles once it sees, or it is known that it will not; see `limitation`. */
+  readonly ready: Promise<void>;
   watch(cgroupId: bigint, logging: Logging): void;
   unwatch(cgroupId: bigint): void;
   /** Takes what was counted for each watched cgroup since the last call. */
