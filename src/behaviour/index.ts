@@ -2,3 +2,7 @@
 export type { AuditEvent, Window } from './telemetry.ts';
 export type { RuntimeVerdict, Severity, Violation } from '../trust/index.ts';
 export { type CallArchitecture, syscallName, syscallNumbers, UNKNOWN_CALL } from './syscall-names.ts';
+export { reachingCalls } from './reaching-calls.ts';
+export { createModel, learn, LEARNING_WINDOWS, type Model, modelDigest } from './model.ts';
+export { judge, type JudgeOptions } from './judge.ts';
+export { type BehaviourSettings, behaviourSettings, type Limits } from './rules.ts';

@@ -1,5 +1,5 @@
 // The one bpftrace program of a host: counts calls by cgroup and call number, and reports what matters with its arguments.
-import { type CallArchitecture, syscallNumbers, UNKNOWN_CALL } from '../../behaviour/index.ts';
+import { type CallArchitecture, reachingCalls, syscallNumbers, UNKNOWN_CALL } from '../../behaviour/index.ts';
 import { watchedFiles, watchedProcFiles } from './watched-path.ts';
 
 /** Audit events of one cgroup that are printed in a tenth of a second; what is beyond is counted as dropped. */
@@ -7,42 +7,6 @@ export const AUDIT_EVENTS_PER_TICK = 128;
 
 /** What the kernel's map says of a watched cgroup. A cgroup that has no entry costs one look-up a call. */
 export const watchLevel = { standard: 1n, detailed: 2n } as const;
-
-/**
- * Calls that reach for more than a sandbox has. They are counted when they return, not when they begin, because a call
- * that seccomp refuses never begins; each is also reported with the process that made it.
- */
-export const reachingCalls: readonly string[] = [
-  'ptrace',
-  'process_vm_readv',
-  'process_vm_writev',
-  'setns',
-  'unshare',
-  'mount',
-  'umount2',
-  'pivot_root',
-  'chroot',
-  'open_by_handle_at',
-  'open_tree',
-  'move_mount',
-  'fsopen',
-  'fsmount',
-  'mount_setattr',
-  'bpf',
-  'perf_event_open',
-  'userfaultfd',
-  'io_uring_setup',
-  'add_key',
-  'keyctl',
-  'init_module',
-  'finit_module',
-  'delete_module',
-  'kexec_load',
-  'kexec_file_load',
-  'iopl',
-  'ioperm',
-  'memfd_create',
-];
 
 const PROC_MAGIC = '0x9fa0';
 
@@ -57,11 +21,12 @@ const PROC_MAGIC = '0x9fa0';
 export function sensorScript(architecture: CallArchitecture): string {
   const opens =
     syscallNumbers(['open'], architecture).length > 0 ? ['open', 'openat', 'openat2'] : ['openat', 'openat2'];
-  const reaching = syscallNumbers(reachingCalls, architecture);
+  const reaching = syscallNumbers([...reachingCalls.keys()], architecture);
   const isReaching = (expression: string): string => reaching.map((n) => `${expression} == ${n}`).join(' || ');
   return `
 BEGIN { @watched[(uint64)0] = (uint64)0; }
 
+/* These are counted when they return, because a call that seccomp refuses never begins. */
 tracepoint:raw_syscalls:sys_exit {
   $n = (uint64)args->id;
   if ((${isReaching('$n')}) && @watched[cgroup]) {

@@ -78,15 +78,7 @@ export class WatchedGroup {
 
 /** `standard` hears only what a rule may judge; connections and listening ports are for detailed logs. */
 function isHeard(event: AuditEvent, logging: Logging): boolean {
-  switch (event.kind) {
-    case 'exec':
-    case 'open':
-    case 'call':
-    case 'destination':
-      return true;
-    case 'bind':
-      return logging !== 'standard';
-    case 'connect':
-      return logging !== 'standard' || isEngineSocket(event.target);
-  }
+  if (event.kind === 'bind') return logging !== 'standard';
+  if (event.kind === 'connect') return logging !== 'standard' || isEngineSocket(event.target);
+  return true;
 }

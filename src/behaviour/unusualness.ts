@@ -1,0 +1,93 @@
+// How far a window lies outside of what a model has learnt, as one number and in words. Only + − × ÷ and comparison.
+import { featuresOf, type Features, shareNames, volumes } from './features.ts';
+import type { Model } from './model.ts';
+import { namesOf } from './names.ts';
+import { syscallName } from './syscall-names.ts';
+import type { Window } from './telemetry.ts';
+
+/** Amounts up to so many times the learnt one are its own ups and downs. */
+const VOLUME_BAND = 3;
+/** A share that lies outside of the learnt range by less than this is chance. */
+const SHARE_SLACK = 0.15;
+/** Names that a reason lists. */
+const NAMES_LISTED = 3;
+
+/** One way in which a window was unusual. */
+export interface Surprise {
+  /** 0 (not at all) to 1. */
+  readonly size: number;
+  readonly reason: string;
+}
+
+export interface Unusualness {
+  /** Sum of the surprises; 0 for a window within everything that was learnt. */
+  readonly score: number;
+  /** Largest first. */
+  readonly surprises: readonly Surprise[];
+}
+
+/** Compares a window with a model. */
+export function unusualnessOf(model: Model, window: Window): Unusualness {
+  const features = featuresOf(window, model.architecture);
+  const surprises = [
+    ...volumeSurprises(model, features),
+    ...shareSurprises(model, features),
+    ...newCalls(model, window),
+    ...newNames(model, window),
+  ].filter(({ size }) => size > 0);
+  let score = 0;
+  for (const { size } of surprises) score += size;
+  return { score, surprises: surprises.sort((a, b) => b.size - a.size) };
+}
+
+function volumeSurprises(model: Model, features: Features): Surprise[] {
+  return volumes.map(({ name, floor }, index) => {
+    const amount = features.volumes[index] ?? 0;
+    const normal = model.peaks[index]?.[1] ?? 0;
+    const limit = VOLUME_BAND * (normal > floor ? normal : floor);
+    if (amount <= limit) return { size: 0, reason: '' };
+    return { size: 1 - limit / amount, reason: `${rounded(amount)} ${name}, where ${rounded(normal)} was normal` };
+  });
+}
+
+function shareSurprises(model: Model, features: Features): Surprise[] {
+  return (features.shares ?? []).map((share, index) => {
+    const [low, high] = model.shares[index] ?? [0, 1];
+    const outside = share > high ? share - high : low - share;
+    const size = outside - SHARE_SLACK;
+    const reason = `${shareNames[index] ?? ''} were ${percent(share)} of all, where ${percent(low)} to ${percent(high)} was normal`;
+    return { size: size > 0 ? size : 0, reason };
+  });
+}
+
+function newCalls(model: Model, window: Window): Surprise[] {
+  const numbers = [...window.syscalls.keys()].filter((number) => !model.calls.includes(number)).sort((a, b) => a - b);
+  const names = numbers.map((number) => syscallName(number, model.architecture));
+  return [novelty('system calls', names, 1)];
+}
+
+function newNames(model: Model, window: Window): Surprise[] {
+  const names = namesOf(window);
+  const fresh = (seen: readonly string[], known: readonly string[]): string[] =>
+    seen.filter((name) => !known.includes(name)).sort();
+  return [
+    novelty('programs', fresh(names.programs, model.programs), 0.5),
+    novelty('watched files', fresh(names.files, model.files), 0.5),
+    novelty('destinations', fresh(names.destinations, model.destinations), 2),
+  ];
+}
+
+/** `half` is how many new names are half a surprise. */
+function novelty(what: string, names: readonly string[], half: number): Surprise {
+  const listed = names.slice(0, NAMES_LISTED).join(', ');
+  const more = names.length > NAMES_LISTED ? ` and ${names.length - NAMES_LISTED} more` : '';
+  return { size: names.length / (names.length + half), reason: `${what} never seen before: ${listed}${more}` };
+}
+
+function rounded(amount: number): string {
+  return `${Math.round(amount)}`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}
