@@ -2,7 +2,7 @@
 import { canonicalJson, sha256Hex } from '../base/index.ts';
 import { featuresOf, volumes } from './features.ts';
 import { namesOf } from './names.ts';
-import type { CallArchitecture } from './syscall-names.ts';
+import { type CallArchitecture, UNKNOWN_CALL } from './syscall-names.ts';
 import type { Window } from './telemetry.ts';
 import { unusualnessOf } from './unusualness.ts';
 
@@ -91,7 +91,7 @@ function widened([low, high]: Range, share: number): Range {
 }
 
 function withCalls(known: readonly number[], syscalls: ReadonlyMap<number, number>): readonly number[] {
-  const fresh = [...syscalls.keys()].filter((number) => !known.includes(number));
+  const fresh = [...syscalls.keys()].filter((number) => number <= UNKNOWN_CALL && !known.includes(number));
   return fresh.length === 0 ? known : [...known, ...fresh].sort((a, b) => a - b);
 }
 
