@@ -15,8 +15,10 @@ const V2_CONTROLLERS = ['cpu', 'memory', 'pids', 'io'];
 const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
 
 /** The kernel lets go of a group some milliseconds after its last process ended. */
-const REMOVE_MS_MAX = 5000;
+const REMOVE_MS_MAX = 2000;
 const REMOVE_POLL_MS = 2;
+
+const MAKE_ATTEMPTS = 8;
 
 /** Names one group: that of an instance, of a home. */
 export interface GroupName {
@@ -46,19 +48,29 @@ export function makeFolders(layout: CgroupLayout, name: GroupName): void {
   try {
     for (const root of roots) {
       const folder = join(root, groupPath(name));
-      makeParents(dirname(folder));
-      if (root === layout.v2 && layout.limits === 'v2') delegateControllers(root, dirname(folder));
-      mkdirSync(folder);
+      makeFolder(folder, () => {
+        if (root === layout.v2 && layout.limits === 'v2') delegateControllers(root, dirname(folder));
+      });
       made.push(folder);
     }
   } catch (error) {
     for (const folder of made) rmdirSync(folder);
-    throw error instanceof SandboxError ? error : controlError(groupPath(name), 'make', error);
+    throw controlError(groupPath(name), 'make', error);
   }
 }
 
-function makeParents(folder: string): void {
-  mkdirSync(folder, { recursive: true });
+/** Another process may remove an empty parent in between: the last home that ends. */
+function makeFolder(folder: string, prepareParent: () => void): void {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      mkdirSync(dirname(folder), { recursive: true });
+      prepareParent();
+      mkdirSync(folder);
+      return;
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT' || attempt === MAKE_ATTEMPTS) throw error;
+    }
+  }
 }
 
 /** A v2 group has the files of a controller only when each folder above it hands the controller down. */

@@ -18,6 +18,12 @@ const SHRINK_ATTEMPTS = 4;
 /** Room left above use, doubled at each attempt: what the kernel charges ahead for each CPU. Source: MEMCG_CHARGE_BATCH, 64 pages. */
 const SHRINK_SLACK_BYTES = 64 * 4096;
 
+/**
+ * What the limit of memory and swap together has above that of memory: one batch of charges. With none, the kernel
+ * (6.18) counts no hits of the limit; with more, that much could go to swap.
+ */
+const SWAP_BYTES = 64 * 4096;
+
 /** Folders of one group in the v1 hierarchies that limit. */
 export interface V1Folders {
   readonly cpu: string;
@@ -76,15 +82,16 @@ function applyLimits(files: V1Files, limits: CgroupLimits, effective: () => Effe
 function setMemory(files: V1Files, wanted: number, before: number): boolean {
   const { memory, memoryUse, total, totalUse } = files;
   if (wanted > before) {
-    if (total !== null) total.write(String(wanted));
+    // Swap in use can hold it above: then it does not stand in the way either.
+    const isTotalReached = total === null || canWrite(total, wanted + SWAP_BYTES);
     memory.write(String(wanted));
-    return true;
+    return isTotalReached;
   }
   const memoryBound = shrink(memory, memoryUse, wanted);
   if (total === null || totalUse === null) return memoryBound === wanted;
   // Without this a workload over its memory would go on in swap.
-  const totalBound = shrink(total, totalUse, Math.max(wanted, memoryBound));
-  return memoryBound === wanted && totalBound === wanted;
+  const totalBound = shrink(total, totalUse, memoryBound + SWAP_BYTES);
+  return memoryBound === wanted && totalBound === wanted + SWAP_BYTES;
 }
 
 /** Lowers a limit to `wanted`, or else to present use, or else leaves it; returns what it now is. Never raises it. */
@@ -93,8 +100,7 @@ function shrink(limit: ControlFile, use: ControlFile, wanted: number): number {
   const before = limit.readNumber();
   for (let attempt = 0; attempt < SHRINK_ATTEMPTS; attempt += 1) {
     const bound = Math.max(wanted, coveringPages(use.readNumber() + SHRINK_SLACK_BYTES * 2 ** attempt));
-    if (bound >= before) return before;
-    if (canWrite(limit, bound)) return bound;
+    if (bound < before && canWrite(limit, bound)) return bound;
   }
   return before;
 }

@@ -70,7 +70,8 @@ export function checkHeld(asked: CgroupLimits, held: Effective, memoryBefore: nu
     breaches.push(`CPU ${held.cpuMillicores} millicores instead of ${asked.cpuMillicores}`);
   }
   if (held.pids !== asked.pids) breaches.push(`${held.pids} pids instead of ${asked.pids}`);
-  const memoryMost = held.pending.memoryBytes === undefined ? wholePages(asked.memoryBytes) : memoryBefore;
+  const memoryAsked = wholePages(asked.memoryBytes);
+  const memoryMost = held.pending.memoryBytes === undefined ? memoryAsked : Math.max(memoryAsked, memoryBefore);
   if (held.memoryBytes > memoryMost)
     breaches.push(`${held.memoryBytes} bytes of memory instead of ${asked.memoryBytes}`);
   if (breaches.length === 0) return;
