@@ -57,7 +57,7 @@ export function openExt4Templates(kernel: Kernel): Ext4Templates {
   const templates = new Map<number, readonly Extent[]>();
   return {
     writeImage: async (path, sizeBytes) => {
-      const size = checkedSize(dirname(path), sizeBytes);
+      const size = checkedSize(path, sizeBytes);
       const known = templates.get(size);
       if (known !== undefined) return writeExtents(path, size, known);
       const made = await makeTemplate(kernel, dirname(path), size);
@@ -69,13 +69,22 @@ export function openExt4Templates(kernel: Kernel): Ext4Templates {
   };
 }
 
-function checkedSize(dir: string, sizeBytes: number): number {
-  const { bavail, bsize } = statfsSync(dir);
-  const free = bavail * bsize;
+function checkedSize(path: string, sizeBytes: number): number {
+  const dir = dirname(path);
+  const free = freeBytes(path);
   if (sizeBytes > free)
     throw noSpace(dir, `${formatSize(sizeBytes)} of disk were granted, but ${formatSize(free)} are free`);
   if (sizeBytes < IMAGE_BYTES_MIN) throw noSpace(dir, `a writable layer of ${sizeBytes} bytes holds nothing`);
   return Math.floor(sizeBytes / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
+function freeBytes(path: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize;
+  } catch (error) {
+    throw imageError(path, error);
+  }
 }
 
 async function makeTemplate(kernel: Kernel, dir: string, size: number): Promise<readonly Extent[]> {
@@ -83,15 +92,25 @@ async function makeTemplate(kernel: Kernel, dir: string, size: number): Promise<
   try {
     writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
     truncateSync(path, size);
-    await promisify(execFile)('mkfs.ext4', [...MKFS_OPTIONS.split(' '), path], {
-      timeout: MKFS_MS_MAX,
-      env: { PATH: `${process.env['PATH'] ?? ''}:${COMMAND_FOLDERS}` },
-    });
+    await makeFileSystem(path);
     return readExtents(kernel, path, size);
   } catch (error) {
     throw imageError(path, error);
   } finally {
     rmSync(path, { force: true });
+  }
+}
+
+async function makeFileSystem(path: string): Promise<void> {
+  const env = { PATH: `${process.env['PATH'] ?? ''}:${COMMAND_FOLDERS}` };
+  try {
+    await promisify(execFile)('mkfs.ext4', [...MKFS_OPTIONS.split(' '), path], { timeout: MKFS_MS_MAX, env });
+  } catch (cause) {
+    throw new SandboxError('SANDBOX_MOUNT', `mkfs.ext4 made no file system: ${messageOf(cause)}`, {
+      exit: exitStatus.unavailable,
+      hint: 'install e2fsprogs, which has it',
+      cause,
+    });
   }
 }
 
@@ -114,7 +133,7 @@ function readExtents(kernel: Kernel, path: string, size: number): readonly Exten
 }
 
 function writeExtents(path: string, size: number, extents: readonly Extent[]): void {
-  const descriptor = openSync(path, 'wx', 0o600);
+  const descriptor = created(path);
   try {
     ftruncateSync(descriptor, size);
     for (const { offset, bytes } of extents) writeSync(descriptor, bytes, 0, bytes.length, offset);
@@ -125,16 +144,20 @@ function writeExtents(path: string, size: number, extents: readonly Extent[]): v
   }
 }
 
+function created(path: string): number {
+  try {
+    return openSync(path, 'wx', 0o600);
+  } catch (error) {
+    throw imageError(path, error);
+  }
+}
+
 function imageError(path: string, cause: unknown): SandboxError {
-  if (errnoOf(cause) === 'ENOSPC' || errnoOf(cause) === 'EDQUOT')
-    return noSpace(dirname(path), 'the disk is full', cause);
-  if (errnoOf(cause) === 'EFBIG') return noSpace(dirname(path), 'its file system takes no file of that size', cause);
-  return new SandboxError('SANDBOX_MOUNT', `cannot make a file system for the writable layer: ${messageOf(cause)}`, {
+  if (cause instanceof SandboxError) return cause;
+  if (errnoOf(cause) === 'ENOSPC') return noSpace(dirname(path), 'the disk is full', cause);
+  return new SandboxError('SANDBOX_MOUNT', `cannot write an image for the writable layer: ${messageOf(cause)}`, {
     exit: exitStatus.unavailable,
-    hint:
-      errnoOf(cause) === 'ENOENT'
-        ? 'install e2fsprogs, which has mkfs.ext4'
-        : `see whether ${dirname(path)} can be written`,
+    hint: `see whether ${dirname(path)} is there and can be written`,
     details: { path },
     cause,
   });

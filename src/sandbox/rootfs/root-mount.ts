@@ -1,11 +1,10 @@
 // The root of a workload: read-only layers, with their owners moved into its range of ids, under its writable layer.
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invariant } from '../../base/index.ts';
-import { MOUNT, UNMOUNT_DETACH } from '../kernel/syscall.ts';
+import { type Kernel, MOUNT, UNMOUNT_DETACH } from '../kernel/syscall.ts';
 import { mountIdmapped, type MountTools } from './idmapped-mount.ts';
-import { mountError, unmounted } from './unmount.ts';
+import { mountError, removeMountPoint, unmounted } from './unmount.ts';
 import type { WritableLayer } from './writable-layer.ts';
 
 /** Names of the layers must fit into one page of mount options. OCI images have at most 127. */
@@ -40,29 +39,37 @@ export interface RootMount {
  * @throws SandboxError SANDBOX_MOUNT; nothing is left behind then
  */
 export async function mountRoot(tools: MountTools, plan: RootPlan): Promise<RootMount> {
-  const staging = `${plan.dir}.layers`;
   const unmount = async (): Promise<void> => {
     await unmounted(tools.kernel, plan.dir);
-    await rm(plan.dir, { recursive: true, force: true });
+    await removeMountPoint(plan.dir);
   };
   mkdirSync(plan.dir, { mode: 0o700 });
-  mkdirSync(staging, { mode: 0o700 });
   try {
-    mountLayers(tools, plan, staging);
+    await withStaging(tools.kernel, `${plan.dir}.layers`, (staging) => mountLayers(tools, plan, staging));
   } catch (error) {
     await unmount();
     throw error;
-  } finally {
-    // An overlay holds its layers by itself.
-    tools.kernel.unmount(staging, UNMOUNT_DETACH);
-    await rmdir(staging);
   }
   return { dir: plan.dir, unmount };
 }
 
+/** Gives `use` a mounted folder for the layers, for a moment: an overlay holds its layers by itself. */
+async function withStaging(kernel: Kernel, staging: string, use: (staging: string) => void): Promise<void> {
+  mkdirSync(staging, { mode: 0o700 });
+  try {
+    kernel.mount({ source: 'none', target: staging, type: 'tmpfs', flags: MOUNT.noDev, data: 'size=1m,mode=0700' });
+    try {
+      use(staging);
+    } finally {
+      kernel.unmount(staging, UNMOUNT_DETACH);
+    }
+  } finally {
+    await removeMountPoint(staging);
+  }
+}
+
 function mountLayers(tools: MountTools, plan: RootPlan, staging: string): void {
   const { kernel } = tools;
-  kernel.mount({ source: 'none', target: staging, type: 'tmpfs', flags: MOUNT.noDev, data: 'size=1m,mode=0700' });
   const layers = topFirst(plan.layerDirs);
   invariant(layers.length > 0 && layers.length <= LAYERS_MAX, `a root has 1 to ${LAYERS_MAX} layers`);
   for (const [index, source] of layers.entries()) {

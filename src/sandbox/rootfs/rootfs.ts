@@ -1,13 +1,12 @@
 // File systems of workloads: what they start from, where they write, and the host's folders that they were given.
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Kernel } from '../kernel/syscall.ts';
 import { openExt4Templates } from './ext4-template.ts';
 import { openIdMappings } from './id-mapping.ts';
 import { mountIdmapped, type IdmappedMountPlan, type MountTools } from './idmapped-mount.ts';
 import { mountRoot, type RootMount, type RootPlan } from './root-mount.ts';
-import { mountError, unmountAllUnder, unmounted } from './unmount.ts';
+import { mountError, removeMountPoint, unmountAllUnder, unmounted } from './unmount.ts';
 import { makeWritableLayer, type WritableLayer, type WritableLayerPlan } from './writable-layer.ts';
 
 /** A folder or file of the host, ready to be bound into a workload. */
@@ -50,7 +49,7 @@ export function openRootfs(kernel: Kernel): Rootfs {
 async function mountVolume(tools: MountTools, plan: IdmappedMountPlan): Promise<Volume> {
   const unmount = async (): Promise<void> => {
     await unmounted(tools.kernel, plan.target);
-    await rm(plan.target, { recursive: true, force: true });
+    await removeMountPoint(plan.target);
   };
   makeMountPoint(plan);
   try {

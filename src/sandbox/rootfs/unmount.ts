@@ -1,6 +1,8 @@
 // Taking mounts away again, and what is said when a mount could not be made or taken away.
+import { existsSync, realpathSync } from 'node:fs';
+import { rmdir, unlink } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { exitStatus, messageOf } from '../../base/index.ts';
+import { errnoOf, exitStatus, messageOf } from '../../base/index.ts';
 import { SandboxError } from '../driver.ts';
 import { mountPointsUnder } from '../kernel/mount-table.ts';
 import { type Kernel, kernelErrnoOf, UNMOUNT_DETACH, UNMOUNT_NO_FOLLOW } from '../kernel/syscall.ts';
@@ -38,9 +40,24 @@ function errnoOfUnmount(kernel: Kernel, target: string): string | null {
   }
 }
 
+/** Removes what `unmounted` left: an empty folder, or an empty file. Never what something is still mounted on. */
+export async function removeMountPoint(target: string): Promise<void> {
+  try {
+    await rmdir(target);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return;
+    if (errno !== 'ENOTDIR') throw mountError(`the end of the mount point ${target}`, error);
+    await unlink(target);
+  }
+}
+
 /** Unmounts everything at or below `dir`, the last made first, in use or not: for what a supervisor that is gone has left. */
 export function unmountAllUnder(kernel: Kernel, dir: string): void {
-  for (const mountPoint of mountPointsUnder(dir)) kernel.unmount(mountPoint, UNMOUNT_DETACH | UNMOUNT_NO_FOLLOW);
+  if (!existsSync(dir)) return;
+  // The mount table has no links: to miss one here is to delete what is mounted with the folder.
+  for (const mountPoint of mountPointsUnder(realpathSync(dir)))
+    kernel.unmount(mountPoint, UNMOUNT_DETACH | UNMOUNT_NO_FOLLOW);
 }
 
 /** SANDBOX_MOUNT for `what`, by an errno name or a caught error. */

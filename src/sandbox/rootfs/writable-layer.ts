@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Kernel, MOUNT } from '../kernel/syscall.ts';
 import type { Ext4Templates } from './ext4-template.ts';
 import { attachLoop } from './loop-device.ts';
-import { mountError, unmounted } from './unmount.ts';
+import { mountError, removeMountPoint, unmounted } from './unmount.ts';
 
 /** As the templates have it. */
 const BLOCK_BYTES = 4096;
@@ -45,7 +45,7 @@ export async function makeWritableLayer(
   await templates.writeImage(image, plan.diskBytes);
   const remove = async (): Promise<void> => {
     await unmounted(kernel, target);
-    await rm(target, { recursive: true, force: true });
+    await removeMountPoint(target);
     await rm(image, { force: true });
   };
   try {
