@@ -1,7 +1,7 @@
 // BPF maps of another process: finds them by its open files, reads and writes their entries with bpf(2).
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import koffi from 'koffi';
-import { errnoOf } from '../../base/index.ts';
+import { errnoOf, exitStatus } from '../../base/index.ts';
 import { SandboxError } from '../driver.ts';
 
 const SYS_BPF = process.arch === 'arm64' ? 280 : 321;
@@ -164,6 +164,7 @@ function bpf(command: number, attributes: Buffer, what: string, fine = 0): numbe
   const errno = koffi.errno();
   if (errno === fine) return -errno;
   throw new SandboxError('SANDBOX_SENSOR', `the kernel refused to ${what} of the sensor: errno ${errno}`, {
+    exit: exitStatus.unavailable,
     hint: 'Run as root on a kernel of 5.8 or later; `provost doctor` says what the sensor needs.',
     details: { errno, command },
   });
