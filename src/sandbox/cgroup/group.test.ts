@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openTestGroup, type TestGroup, until } from '../../../test/cgroup-fixture.ts';
@@ -140,6 +140,21 @@ describe.skipIf(needs('root'))('a group on this host (root)', () => {
     expect(stats.minorFaults).toBeGreaterThan(1000);
     expect(stats.pids).toBeGreaterThan(0);
     expect(stats.oomKills).toBe(0);
+  });
+
+  it('counts bytes that its processes read from a disk and write to it', async () => {
+    await using test = openTestGroup();
+    // On a disk, where the folder for temporary files may be memory.
+    using disposables = new DisposableStack();
+    const dir = mkdtempSync('/var/tmp/provost-io-');
+    disposables.defer(() => rmSync(dir, { recursive: true }));
+    const file = join(dir, 'data');
+    const child = await test.run('dd', ['if=/dev/zero', `of=${file}`, 'bs=1M', 'count=4', 'conv=fsync', 'status=none']);
+    expect((await once(child, 'exit'))[0]).toBe(0);
+    expect(test.group.stats().writeBytes).toBeGreaterThanOrEqual(4 * MIB);
+    const reader = await test.run('dd', [`if=${file}`, 'of=/dev/null', 'bs=1M', 'iflag=direct', 'status=none']);
+    expect((await once(reader, 'exit'))[0]).toBe(0);
+    expect(test.group.stats().readBytes).toBeGreaterThanOrEqual(4 * MIB);
   });
 
   it('stops every process and lets them go on', async () => {

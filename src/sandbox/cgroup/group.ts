@@ -6,6 +6,7 @@ import type { Effective, SandboxStats } from '../driver.ts';
 import { controlError } from './control-file.ts';
 import { openFreezer } from './freezer.ts';
 import { foldersOf, type GroupName, groupPath, makeFolders, removeFolders } from './group-folders.ts';
+import { countIo } from './io-counting.ts';
 import type { CgroupLayout } from './layout.ts';
 import { limiterV1 } from './limits-v1.ts';
 import { limiterV2 } from './limits-v2.ts';
@@ -46,6 +47,8 @@ export interface CgroupGroup extends Disposable {
  */
 export function makeGroup(layout: CgroupLayout, name: GroupName): CgroupGroup {
   makeFolders(layout, name);
+  const blkio = v1Folder(layout, 'blkio', groupPath(name));
+  if (blkio !== null) countIo(blkio);
   return groupOf(layout, name);
 }
 

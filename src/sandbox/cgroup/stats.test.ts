@@ -8,7 +8,8 @@ const V2_FILES = {
   'memory.peak': '12000\n',
   'memory.stat': 'anon 4000\ninactive_file 6000\npgfault 50\npgmajfault 5\n',
   'memory.events': 'low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\noom_group_kill 0\n',
-  'io.stat': '254:0 rbytes=4096 wbytes=8192 rios=1 wios=2\n7:0 rbytes=1 wbytes=2 rios=1 wios=1\n',
+  'io.stat':
+    '254:0 rbytes=4096 wbytes=8192 rios=1 wios=2\n8:0 rbytes=1 wbytes=2 rios=1 wios=1\n7:0 rbytes=77 wbytes=77 rios=1 wios=1\n',
   'pids.current': '4\n',
 };
 
@@ -21,7 +22,7 @@ const V1_FILES = {
   'memory.failcnt': '3\n',
   'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 1\n',
   'blkio.throttle.io_service_bytes_recursive':
-    '254:0 Read 4096\n254:0 Write 8192\n254:0 Total 12288\n7:0 Read 1\n7:0 Write 2\n7:0 Total 3\nTotal 12291\n',
+    '254:0 Read 4096\n254:0 Write 8192\n254:0 Total 12288\n8:0 Read 1\n8:0 Write 2\n8:0 Total 3\nTotal 12291\n',
   'pids.current': '4\n',
 };
 

@@ -23,7 +23,8 @@ const NS_PER_US = 1000;
 /**
  * Counters of v1 controllers. Memory is what is charged less file pages that were not used lately: what would have to
  * be freed to end the workload's hold (Kubernetes calls it the working set). Bytes that v1 writes back from the page
- * cache are charged to the host, so `writeBytes` counts only direct and synchronous writes there.
+ * cache later are charged to the host, so `writeBytes` has only what was written at once; what went to the writable
+ * layer its own device counts.
  */
 export function statsReaderV1(folders: V1StatsFolders): StatsReader {
   const files = {
@@ -113,14 +114,17 @@ interface IoBytes {
   readonly writeBytes: number;
 }
 
-/** Lines are `major:minor Read 4096`, with a `Total` at the end. */
+/** Lines are `major:minor Read 4096`, with a `Total` at the end; only disks have rules, and so lines. */
 function ioBytesV1(text: string): IoBytes {
   return { readBytes: sumOf(text, /^\d+:\d+ Read (\d+)$/gm), writeBytes: sumOf(text, /^\d+:\d+ Write (\d+)$/gm) };
 }
 
-/** Lines are `major:minor rbytes=4096 wbytes=0 …`. */
+/** Lines are `major:minor rbytes=4096 wbytes=0 …`; loop devices (major 7) lie on a disk, which counts the same bytes. */
 function ioBytesV2(text: string): IoBytes {
-  return { readBytes: sumOf(text, /\brbytes=(\d+)/g), writeBytes: sumOf(text, /\bwbytes=(\d+)/g) };
+  return {
+    readBytes: sumOf(text, /^(?!7:)\d+:\d+ .*?\brbytes=(\d+)/gm),
+    writeBytes: sumOf(text, /^(?!7:)\d+:\d+ .*?\bwbytes=(\d+)/gm),
+  };
 }
 
 function sumOf(text: string, pattern: RegExp): number {

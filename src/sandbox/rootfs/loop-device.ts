@@ -1,6 +1,6 @@
 // Loop devices: a block device over an image file, that the kernel takes away when nothing uses it any more.
-import { closeSync, openSync } from 'node:fs';
-import { exitStatus } from '../../base/index.ts';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { errnoOf, exitStatus } from '../../base/index.ts';
 import { SandboxError } from '../driver.ts';
 import { type Kernel, kernelErrnoOf } from '../kernel/syscall.ts';
 
@@ -12,6 +12,11 @@ const LO_FLAGS_AUTOCLEAR = 4;
 const LOOP_CONFIG_BYTES = 304;
 const BLOCK_SIZE_OFFSET = 4;
 const FLAGS_OFFSET = 8 + 52;
+
+/** Of /sys/block/<device>/stat. Source: Documentation/block/stat.rst. */
+const SECTORS_WRITTEN_FIELD = 6;
+const SECTOR_BYTES = 512;
+const STAT_BYTES_MAX = 512;
 
 /** Others may take the free device between question and use. */
 const ATTEMPTS_MAX = 32;
@@ -43,6 +48,34 @@ export function attachLoop(kernel: Kernel, imagePath: string, blockBytes: number
     closeSync(control);
   }
   throw noLoop(`others took the free device ${ATTEMPTS_MAX} times`);
+}
+
+/** Name of the loop device over an image file; null when there is none. */
+export function loopDeviceOf(imagePath: string): string | null {
+  const names = readdirSync('/sys/block').filter((name) => name.startsWith('loop'));
+  return names.find((name) => backingFileOf(name) === imagePath) ?? null;
+}
+
+/** Counts the bytes written to a loop device from now on; the device's own count began before it was ours. */
+export function openWriteCounter(device: string): { bytes(): number } & Disposable {
+  const descriptor = openSync(`/sys/block/${device}/stat`, 'r');
+  const buffer = Buffer.alloc(STAT_BYTES_MAX);
+  const read = (): number => {
+    const text = buffer.toString('latin1', 0, readSync(descriptor, buffer, 0, buffer.length, 0));
+    return Number(text.trim().split(/\s+/)[SECTORS_WRITTEN_FIELD]) * SECTOR_BYTES;
+  };
+  const before = read();
+  return { bytes: () => read() - before, [Symbol.dispose]: () => closeSync(descriptor) };
+}
+
+function backingFileOf(device: string): string {
+  try {
+    return readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trimEnd();
+  } catch (error) {
+    // A device that is not attached has no such file; one that was detached just now gives ENXIO.
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENXIO') return '';
+    throw noLoop(`${device} cannot be read`, error);
+  }
 }
 
 /** False when somebody else took the device first. */

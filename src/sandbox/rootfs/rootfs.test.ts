@@ -20,6 +20,7 @@ import { MIB } from '../../base/index.ts';
 import { mountPointsUnder, readMountTable } from '../kernel/mount-table.ts';
 import { openKernel } from '../kernel/syscall.ts';
 import { openRootfs, type Rootfs } from './rootfs.ts';
+import { openLayerWrites } from './writable-layer.ts';
 
 const ID_FIRST = 1_500_000;
 
@@ -213,6 +214,18 @@ describe.skipIf(needs('root', 'mkfs.ext4'))('a writable layer (root)', () => {
     await using stage = new Stage();
     await stage.mount(rootfs, [stage.layer('image', { a: '' })], 1024 * MIB);
     expect(statSync(join(stage.dir, 'layer.ext4')).blocks * 512).toBeLessThan(MIB);
+  });
+
+  it('counts what is written to it, when that reaches its device', async () => {
+    await using stage = new Stage();
+    const root = await stage.mount(rootfs, [stage.layer('image', { a: '' })]);
+    using writes = openLayerWrites(stage.dir);
+    expect(writes.bytes()).toBe(0);
+    writeFileSync(join(root, 'a'), Buffer.alloc(8 * MIB, 1));
+    execFileSync('sync', ['-f', join(stage.dir, 'layer')]);
+    expect(writes.bytes()).toBeGreaterThanOrEqual(8 * MIB);
+    using nothing = openLayerWrites(join(stage.dir, 'gone'));
+    expect(nothing.bytes()).toBe(0);
   });
 
   it('is a sound file system', async () => {

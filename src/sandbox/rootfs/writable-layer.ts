@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Kernel, MOUNT } from '../kernel/syscall.ts';
 import type { Ext4Templates } from './ext4-template.ts';
-import { attachLoop } from './loop-device.ts';
+import { attachLoop, loopDeviceOf, openWriteCounter } from './loop-device.ts';
 import { mountError, removeMountPoint, unmounted } from './unmount.ts';
 
 /** As the templates have it. */
@@ -83,4 +83,17 @@ function makeFolders(target: string, owner: number): { readonly upperDir: string
   chmodSync(upperDir, 0o755);
   chownSync(upperDir, owner, owner);
   return { upperDir, workDir };
+}
+
+/** Counts what is written to one writable layer. */
+export interface LayerWrites extends Disposable {
+  /** Bytes since it was opened, also those that the kernel wrote back from memory later, which v1 control groups count for nobody. */
+  bytes(): number;
+}
+
+/** Opens the counter of the layer in `dir`, by what its own device counts; it stays at 0 when the layer is not attached. */
+export function openLayerWrites(dir: string): LayerWrites {
+  const device = loopDeviceOf(join(dir, IMAGE_NAME));
+  if (device === null) return { bytes: () => 0, [Symbol.dispose]: () => undefined };
+  return openWriteCounter(device);
 }
