@@ -50,7 +50,13 @@ describe.skipIf(needs('root', 'mkfs.ext4'))('a root whose parts fail (root)', ()
       using working = openRootfs(openKernel());
       const upper = await working.makeWritableLayer({ dir, diskBytes: MIB, idRangeFirst: ID_FIRST });
       using rootfs = openRootfs(refusing(call, 'EPERM'));
-      const plan = { dir: join(dir, 'root'), layerDirs: [dir], upper, idRangeFirst: ID_FIRST };
+      const plan = {
+        dir: join(dir, 'root'),
+        copiesDir: join(dir, 'root.copies'),
+        layerDirs: [dir],
+        upper,
+        idRangeFirst: ID_FIRST,
+      };
       await expect(rootfs.mountRoot(plan)).rejects.toThrow(SandboxError);
       await upper.remove();
       expect(mountPointsUnder(dir)).toEqual([]);
@@ -58,11 +64,51 @@ describe.skipIf(needs('root', 'mkfs.ext4'))('a root whose parts fail (root)', ()
     },
   );
 
+  it('does not copy the root of the host', async () => {
+    const dir = tempDir();
+    using rootfs = openRootfs(refusing('setMountAttributes', 'EINVAL'));
+    const upper = { upperDir: dir, workDir: dir, remove: () => Promise.resolve() };
+    const plan = {
+      dir: join(dir, 'root'),
+      copiesDir: join(dir, 'root.copies'),
+      layerDirs: ['/'],
+      upper,
+      idRangeFirst: ID_FIRST,
+    };
+    await expect(rootfs.mountRoot(plan)).rejects.toThrow(/moved owners/);
+    expect(readdirSync(dir).filter((name) => name.startsWith('root'))).toEqual([]);
+  });
+
+  it('says so when a layer can neither be shown with other owners nor copied', async () => {
+    const dir = tempDir();
+    writeFileSync(join(dir, 'file'), '');
+    using rootfs = openRootfs(refusing('setMountAttributes', 'EINVAL'));
+    const upper = { upperDir: dir, workDir: dir, remove: () => Promise.resolve() };
+    const plan = {
+      dir: join(dir, 'root'),
+      copiesDir: join(dir, 'root.copies'),
+      layerDirs: [join(dir, 'file')],
+      upper,
+      idRangeFirst: ID_FIRST,
+    };
+    await expect(rootfs.mountRoot(plan)).rejects.toThrow(
+      expect.objectContaining({ code: 'SANDBOX_MOUNT', hint: expect.stringContaining('no copy is needed') }),
+    );
+    await expect(rootfs.mountRoot({ ...plan, layerDirs: [mkdtempSync(join(dir, 'l'))] })).rejects.toThrow(SandboxError);
+    expect(readdirSync(dir).filter((name) => name.startsWith('root'))).toEqual([]);
+  });
+
   it('leaves no mount when overlayfs refuses its folders', async () => {
     const dir = tempDir();
     using rootfs = openRootfs(openKernel());
     const upper = { upperDir: join(dir, 'none'), workDir: join(dir, 'none'), remove: () => Promise.resolve() };
-    const plan = { dir: join(dir, 'root'), layerDirs: [dir], upper, idRangeFirst: ID_FIRST };
+    const plan = {
+      dir: join(dir, 'root'),
+      copiesDir: join(dir, 'root.copies'),
+      layerDirs: [dir],
+      upper,
+      idRangeFirst: ID_FIRST,
+    };
     await expect(rootfs.mountRoot(plan)).rejects.toThrow(expect.objectContaining({ code: 'SANDBOX_MOUNT' }));
     expect(readdirSync(dir)).toEqual([]);
   });

@@ -4,7 +4,10 @@ import { SandboxError } from '../driver.ts';
 import type { Kernel } from '../kernel/syscall.ts';
 
 /** Ids of one workload: those of a whole ordinary system. */
-const RANGE_SIZE = 65_536;
+export const RANGE_SIZE = 65_536;
+
+/** Namespaces that are kept open; one beyond them is made again when it is needed. */
+const KEPT_MAX = 64;
 
 /** Mappings of ids for mounts. Closing it leaves the mounts made with it as they are. */
 export interface IdMappings extends Disposable {
@@ -20,6 +23,11 @@ export function openIdMappings(kernel: Kernel): IdMappings {
       const known = descriptors.get(first);
       if (known !== undefined) return known;
       const made = makeNamespace(kernel, first);
+      const [oldest] = descriptors;
+      if (descriptors.size >= KEPT_MAX && oldest !== undefined) {
+        descriptors.delete(oldest[0]);
+        closeSync(oldest[1]);
+      }
       descriptors.set(first, made);
       return made;
     },

@@ -41,6 +41,27 @@ export function mountIdmapped({ kernel, idMappings }: MountTools, plan: Idmapped
   }
 }
 
+/** Mounts `source` at `target` with its owners as they are, read-only. */
+export function mountReadOnly(kernel: Kernel, source: string, target: string): void {
+  const tree = cloned(kernel, source);
+  try {
+    kernel.setMountAttributes(tree, {
+      set: MOUNT_ATTRIBUTE.readOnly | MOUNT_ATTRIBUTE.noSuid | MOUNT_ATTRIBUTE.noDev,
+      userNamespace: -1,
+    });
+    kernel.attachMount(tree, target);
+  } catch (error) {
+    throw mountError(`a mount of ${source}`, error);
+  } finally {
+    closeSync(tree);
+  }
+}
+
+/** Whether a mount was refused because the file system of its source cannot show other owners. */
+export function isIdmapRefusal(error: unknown): boolean {
+  return kernelErrnoOf(error) === 'EINVAL';
+}
+
 function cloned(kernel: Kernel, source: string): number {
   try {
     return kernel.cloneTree(source, { recursive: false });
@@ -50,6 +71,6 @@ function cloned(kernel: Kernel, source: string): number {
 }
 
 function hintOf(error: unknown): string | undefined {
-  if (kernelErrnoOf(error) !== 'EINVAL') return undefined;
+  if (!isIdmapRefusal(error)) return undefined;
   return 'keep it on ext4, xfs, btrfs or tmpfs, on Linux 5.19 or newer: other file systems cannot show files with other owners';
 }

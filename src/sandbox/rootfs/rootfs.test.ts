@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -41,7 +43,13 @@ class Stage implements AsyncDisposable {
   async mount(rootfs: Rootfs, layerDirs: readonly string[], diskBytes = 64 * MIB): Promise<string> {
     const upper = await rootfs.makeWritableLayer({ dir: this.dir, diskBytes, idRangeFirst: ID_FIRST });
     this.#undo.defer(() => upper.remove());
-    const root = await rootfs.mountRoot({ dir: join(this.dir, 'root'), layerDirs, upper, idRangeFirst: ID_FIRST });
+    const root = await rootfs.mountRoot({
+      dir: join(this.dir, 'root'),
+      copiesDir: join(this.dir, 'root.copies'),
+      layerDirs,
+      upper,
+      idRangeFirst: ID_FIRST,
+    });
     this.#undo.defer(() => root.unmount());
     return root.dir;
   }
@@ -161,19 +169,42 @@ describe.skipIf(needs('root', 'mkfs.ext4'))('the root of a workload (root)', () 
     expect(readdirSync(other.dir).toSorted()).toEqual(['layer', 'layer.ext4']);
   });
 
-  it('is refused on a file system that cannot show other owners, with what to do', async () => {
+  it('copies layers of a file system that cannot show other owners, with all that they mean', async () => {
     await using stage = new Stage();
-    const attempt = stage.mount(rootfs, ['/proc/sys']);
-    await expect(attempt).rejects.toThrow(
-      expect.objectContaining({ code: 'SANDBOX_MOUNT', hint: expect.stringMatching(/ext4, xfs, btrfs/) }),
-    );
+    const memory = join(stage.dir, 'memory');
+    mkdirSync(memory);
+    openKernel().mount({ source: 'none', target: memory, type: 'ramfs', flags: 0, data: '' });
+    using _memory = { [Symbol.dispose]: () => rootfs.clear(memory) };
+    const low = join(memory, 'low');
+    const high = join(memory, 'high');
+    for (const path of [join(low, 'etc'), join(high, 'etc')]) mkdirSync(path, { recursive: true });
+    for (const name of ['gone', 'kept', 'owned', 'far']) writeFileSync(join(low, 'etc', name), name);
+    linkSync(join(low, 'etc/kept'), join(low, 'etc/linked'));
+    symlinkSync('/etc/shadow', join(low, 'etc/out'));
+    chownSync(join(low, 'etc/owned'), 33, 34);
+    chownSync(join(low, 'etc/far'), 70_000, 70_000);
+    execFileSync('mknod', [join(high, 'etc/gone'), 'c', '0', '0']);
+    const root = await stage.mount(rootfs, [low, high]);
+    expect(readdirSync(join(root, 'etc')).toSorted()).toEqual(['far', 'kept', 'linked', 'out', 'owned']);
+    const owner = (name: string) => [lstatSync(join(root, 'etc', name)).uid, lstatSync(join(root, 'etc', name)).gid];
+    for (const name of ['.', 'kept', 'linked', 'out']) expect(owner(name)).toEqual([ID_FIRST, ID_FIRST]);
+    expect(owner('owned')).toEqual([ID_FIRST + 33, ID_FIRST + 34]);
+    expect(owner('far')).toEqual([ID_FIRST + 65_534, ID_FIRST + 65_534]);
+    expect(statSync('/etc/shadow').uid).toBe(0);
+    expect(statSync(join(low, 'etc/kept')).uid).toBe(0);
   });
 
   it('can be unmounted twice', async () => {
     await using stage = new Stage();
     const upper = await rootfs.makeWritableLayer({ dir: stage.dir, diskBytes: 4 * MIB, idRangeFirst: ID_FIRST });
     const layerDirs = [stage.layer('image', { a: '' })];
-    const root = await rootfs.mountRoot({ dir: join(stage.dir, 'root'), layerDirs, upper, idRangeFirst: ID_FIRST });
+    const root = await rootfs.mountRoot({
+      dir: join(stage.dir, 'root'),
+      copiesDir: join(stage.dir, 'copies'),
+      layerDirs,
+      upper,
+      idRangeFirst: ID_FIRST,
+    });
     await root.unmount();
     await root.unmount();
     await upper.remove();

@@ -43,11 +43,7 @@ export async function makeWritableLayer(
   const image = join(plan.dir, IMAGE_NAME);
   const target = join(plan.dir, MOUNT_NAME);
   await templates.writeImage(image, plan.diskBytes);
-  const remove = async (): Promise<void> => {
-    await unmounted(kernel, target);
-    await removeMountPoint(target);
-    await rm(image, { force: true });
-  };
+  const remove = (): Promise<void> => removeWritableLayer(kernel, plan.dir);
   try {
     mountImage(kernel, image, target);
     return { ...makeFolders(target, plan.idRangeFirst), remove };
@@ -55,6 +51,14 @@ export async function makeWritableLayer(
     await remove();
     throw error;
   }
+}
+
+/** Unmounts and removes the writable layer in `dir`, also one that another supervisor made; nothing there is fine. */
+export async function removeWritableLayer(kernel: Kernel, dir: string): Promise<void> {
+  const target = join(dir, MOUNT_NAME);
+  await unmounted(kernel, target);
+  await removeMountPoint(target);
+  await rm(join(dir, IMAGE_NAME), { force: true });
 }
 
 function mountImage(kernel: Kernel, image: string, target: string): void {
