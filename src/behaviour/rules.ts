@@ -3,7 +3,7 @@ import type { Severity, Violation } from '../trust/index.ts';
 import { featuresOf } from './features.ts';
 import { LEARNING_WINDOWS, type Model } from './model.ts';
 import { reachingCalls } from './reaching-calls.ts';
-import { syscallNumbers } from './syscall-names.ts';
+import { type CallArchitecture, syscallNumbers } from './syscall-names.ts';
 import type { AuditEvent, Window } from './telemetry.ts';
 
 /** Thresholds of the rules. */
@@ -100,12 +100,33 @@ function fileViolation(comm: string, target: string): Violation {
   return { kind: 'credential-access', severity: isRefused ? 'medium' : 'high', reason };
 }
 
+interface ReachingCall {
+  readonly name: string;
+  readonly number: number | undefined;
+  readonly severity: Severity;
+}
+
+/** Looked up once: every window of every workload asks. */
+const graveCalls: Readonly<Record<CallArchitecture, readonly ReachingCall[]>> = {
+  x64: graveCallsOf('x64'),
+  arm64: graveCallsOf('arm64'),
+};
+const startCalls: Readonly<Record<CallArchitecture, readonly number[]>> = {
+  x64: syscallNumbers(['fork', 'vfork', 'clone', 'clone3'], 'x64'),
+  arm64: syscallNumbers(['fork', 'vfork', 'clone', 'clone3'], 'arm64'),
+};
+
+function graveCallsOf(architecture: CallArchitecture): readonly ReachingCall[] {
+  return [...reachingCalls].flatMap(([name, severity]) =>
+    severity === null ? [] : [{ name, severity, number: syscallNumbers([name], architecture)[0] }],
+  );
+}
+
 /** Counts name every call; the audit events tell who made it, unless there were too many. */
 function callViolations(model: Model, window: Window): Violation[] {
   const found: Violation[] = [];
-  for (const [name, severity] of reachingCalls) {
-    if (severity === null) continue;
-    const [number] = syscallNumbers([name], model.architecture);
+  if (window.syscalls.size === 0 && window.audit.length === 0) return found;
+  for (const { name, number, severity } of graveCalls[model.architecture]) {
     const caller = window.audit.find(({ kind, target }) => kind === 'call' && target === name);
     const count = number === undefined ? 0 : (window.syscalls.get(number) ?? 0);
     if (count === 0 && caller === undefined) continue;
@@ -151,7 +172,7 @@ function scanViolations(window: Window, settings: BehaviourSettings): Violation[
 function forkViolations(model: Model, window: Window, { grant, settings }: RuleOptions): Violation[] {
   if (grant === null || window.pids < grant.pids * settings.forkPidsShare) return [];
   let starts = 0;
-  for (const number of syscallNumbers(['fork', 'vfork', 'clone', 'clone3'], model.architecture)) {
+  for (const number of startCalls[model.architecture]) {
     starts += window.syscalls.get(number) ?? 0;
   }
   const isRising = starts * 1000 >= settings.forkStartsPerSecond * window.durationMs;

@@ -139,7 +139,6 @@ function keysAt(schema: z.ZodType, path: ValuePath): string[] {
   for (const part of path) {
     if (at instanceof z.ZodObject) at = unwrapped((at.shape as Record<string, unknown>)[String(part)]);
     else if (at instanceof z.ZodArray) at = unwrapped(at.element);
-    else if (at instanceof z.ZodRecord) at = unwrapped(at.valueType);
   }
   return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
 }
