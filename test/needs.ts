@@ -26,6 +26,7 @@ const NEEDS = {
   'docker-registry': command('docker-registry', 'docker-registry'),
   dockerd: command('dockerd', 'docker.io'),
   dpkg: command('dpkg', 'dpkg'),
+  'cgroup-v1': { isMet: () => existsSync('/sys/fs/cgroup/cpu/cgroup.procs'), how: 'boot with cgroup v1 controllers' },
   vectors: { isMet: () => existsSync(VECTORS_FOLDER), how: 'set PROVOST_VECTORS to a folder of public test vectors' },
 } as const;
 
@@ -33,6 +34,7 @@ export type Need = keyof typeof NEEDS;
 
 /** Needs that may be unmet in CI, each with the reason why nothing is lost. */
 const ALLOWED_SKIPS: ReadonlyMap<Need, string> = new Map([
+  ['cgroup-v1', 'a host has one version of control groups; the other is held to on files'],
   [
     'vectors',
     'data of others, not part of the checkout; the tests beside these hold the same code to cases of our own',

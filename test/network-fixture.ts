@@ -1,6 +1,6 @@
 // Hosts made of network namespaces: workloads behind a network of a test's own, and a remote host behind a link of its own.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 
 const DEADLINE_MS = 15_000;
@@ -103,12 +103,15 @@ export async function openHostService(text: string): Promise<HostService> {
 export interface RemoteHost extends Disposable {
   readonly host: NetworkHost;
   readonly address: string;
+  /** This host's end of the link. */
+  readonly near: string;
 }
 
 export async function openRemoteHost(): Promise<RemoteHost> {
   const host = await NetworkHost.open();
-  const [name, third] = [`tr${randomBytes(4).toString('hex')}`, randomBytes(1)[0] ?? 0];
-  const [near, far] = [`198.18.${third}.1`, `198.18.${third}.2`];
+  const name = `tr${randomBytes(4).toString('hex')}`;
+  const [third, fourth] = [randomInt(256), 4 * randomInt(64)];
+  const [near, far] = [`198.18.${third}.${fourth + 1}`, `198.18.${third}.${fourth + 2}`];
   const ip = (...args: readonly string[]): void => void execFileSync('ip', args, { stdio: 'ignore' });
   ip('link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(host.pid));
   ip('addr', 'add', `${near}/30`, 'dev', name);
@@ -119,6 +122,7 @@ export async function openRemoteHost(): Promise<RemoteHost> {
   return {
     host,
     address: far,
+    near,
     [Symbol.dispose]: () => {
       host[Symbol.dispose]();
       execFileSync('ip', ['link', 'delete', name], { stdio: 'ignore' });

@@ -3,9 +3,7 @@ import { ProvostError } from '../base/index.ts';
 import type { BindMount, Isolation, LiveGrant, PortMapping } from '../policy/index.ts';
 
 export type SandboxErrorCode =
-  | 'SANDBOX_NOT_ROOT'
   | 'SANDBOX_RUNTIME_MISSING'
-  | 'SANDBOX_RUNTIME_BROKEN'
   | 'SANDBOX_CREATE'
   | 'SANDBOX_START'
   | 'SANDBOX_GONE'
@@ -108,6 +106,7 @@ export interface SandboxRecord {
   readonly runDir: string;
   readonly scratchDir: string;
   readonly logPath: string;
+  readonly terminal: boolean;
 }
 
 /** One running confinement. */
@@ -190,6 +189,8 @@ export interface Network extends AsyncDisposable {
   ): Promise<{ readonly network: LiveGrant['network']; readonly rateBitsPerSecond: number | null } | null>;
   /** One dump of the table for all workloads. */
   stats(): Promise<ReadonlyMap<string, NetworkStats>>;
+  /** Frees the published ports of a workload that has ended, at once; the rest goes with `detach`. */
+  unpublish(id: string): void;
   detach(id: string): Promise<void>;
   /** Takes over what an earlier supervisor of this home made, and removes what belongs to no id in `live`. */
   reconcile(live: ReadonlySet<string>): Promise<void>;

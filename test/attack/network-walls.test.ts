@@ -60,7 +60,7 @@ describe.skipIf(needs('root', 'nft', 'ip'))('a workload on the network', () => {
   /** Addresses of this host: of its end of the link, of its own links, and of its end of the remote's. */
   function addressesOfHost({ address }: { readonly address: string }): string[] {
     const gateway = address.replace(/\.\d+$/, '.1');
-    return [gateway, remote.address.replace(/2$/, '1')];
+    return [gateway, remote.near];
   }
 
   it.each(MODES)('does not reach the services of this host when it is %s', async (mode, rate) => {
@@ -71,7 +71,7 @@ describe.skipIf(needs('root', 'nft', 'ip'))('a workload on the network', () => {
   });
 
   it('reaches the one that the policy allows, and no other port', async () => {
-    const near = remote.address.replace(/2$/, '1');
+    const near = remote.near;
     const { port } = service;
     const host = await workload('a', { allow: [`${near}:${port}/tcp`] });
     await network.setMode('a', 'unrestricted', null);
@@ -155,15 +155,15 @@ describe.skipIf(needs('root', 'nft', 'ip'))('a workload on the network', () => {
     const host = await workload('a');
     await network.setMode('a', 'unrestricted', null);
     await host.serve(80, 'private');
-    remote.host.run('ip', 'route', 'replace', `${host.address}/32`, 'via', remote.address.replace(/2$/, '1'));
+    remote.host.run('ip', 'route', 'replace', `${host.address}/32`, 'via', remote.near);
     expect(remote.host.get(host.address, 80)).toBeNull();
   });
 
   it('does not make this host a router for others', async () => {
     const host = await workload('a');
-    await network.setMode('a', 'unrestricted', null);
     using second = await openRemoteHost();
     await second.host.serve(8080, 'second');
+    await network.setMode('a', 'unrestricted', null);
     // Provost turned forwarding on for the workload's answers; two strangers must not profit from it.
     expect(host.get(second.address, 8080)).toBe('second');
     expect(remote.host.get(second.address, 8080)).toBeNull();

@@ -107,7 +107,7 @@ describe.skipIf(needs('root', 'nft', 'ip'))('the network of a home', () => {
     await host.serve(80, 'published');
     await host.serve(81, 'private');
     expect(getHere('127.0.0.1', hostPort)).toBe('published');
-    const near = remote.address.replace(/2$/, '1');
+    const near = remote.near;
     expect(remote.host.get(near, hostPort)).toBe('published');
     expect(remote.host.get(host.address, 81)).toBeNull();
     await network.setMode('a', 'isolated', null);
@@ -123,6 +123,20 @@ describe.skipIf(needs('root', 'nft', 'ip'))('the network of a home', () => {
     ).rejects.toMatchObject({ code: 'SANDBOX_PORT_IN_USE', exit: 6 });
     await network.detach('a');
     expect(getHere('127.0.0.1', hostPort)).toBeNull();
+  });
+
+  it('hands a port over to the next workload, which keeps it when the link that had it goes', async () => {
+    const ports = [
+      { hostAddress: '127.0.0.1', hostPort: await freePort(), containerPort: 80, protocol: 'tcp' as const },
+    ];
+    await workload('a', { ports });
+    await expect(workload('b', { ports })).rejects.toMatchObject({ code: 'SANDBOX_PORT_IN_USE' });
+    network.unpublish('a');
+    const next = await workload('b', { ports });
+    await network.setMode('b', 'unrestricted', null);
+    await next.serve(80, 'next');
+    await network.detach('a');
+    expect(getHere('127.0.0.1', ports[0]?.hostPort ?? 0)).toBe('next');
   });
 
   it('refuses a port that a program of this host holds', async () => {

@@ -11,7 +11,7 @@ import type { CgroupLayout } from './layout.ts';
 import { limiterV1 } from './limits-v1.ts';
 import { limiterV2 } from './limits-v2.ts';
 import type { CgroupLimits, Limiter } from './limits.ts';
-import { admit, gather, killAll, processesIn } from './members.ts';
+import { admit, admitInBackground, gather, killAll, processesIn } from './members.ts';
 import { type StatsReader, statsReaderV1, statsReaderV2 } from './stats.ts';
 
 /** The control groups of one workload. Its methods throw SandboxError SANDBOX_GONE once the group is no more. */
@@ -26,6 +26,8 @@ export interface CgroupGroup extends Disposable {
   effective(): Effective;
   /** Puts a process into every hierarchy of the group. */
   admit(pid: number): void;
+  /** As `admit`, off the main thread, of a process that was just started: into every hierarchy, or the v2 tree alone. */
+  admitInBackground(pid: number, hierarchies: 'all' | 'v2'): Promise<void>;
   /** Puts every process that a runtime placed in some hierarchy of the group into its v2 group too. */
   gather(): void;
   freeze(): Promise<void>;
@@ -76,6 +78,7 @@ function groupOf(layout: CgroupLayout, name: GroupName): CgroupGroup {
     apply: (limits) => limiter.apply(limits),
     effective: () => limiter.effective(),
     admit: (pid) => admit(ownFolders(), pid),
+    admitInBackground: (pid, hierarchies) => admitInBackground(hierarchies === 'v2' ? [folders.v2] : ownFolders(), pid),
     gather: () => gather(folders.v2, allFolders),
     freeze: () => freezer.freeze(),
     thaw: () => freezer.thaw(),

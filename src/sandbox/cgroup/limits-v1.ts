@@ -67,10 +67,13 @@ interface V1Files {
 }
 
 function applyLimits(files: V1Files, limits: CgroupLimits, effective: () => Effective): Effective {
-  const { quotaUs, periodUs } = cpuQuotaOf(limits.cpuMillicores);
+  const { quotaUs, periodUs } = cpuQuotaOf(limits);
   const before = files.memory.readNumber();
-  if (files.period.readNumber() !== periodUs) files.period.write(String(periodUs));
+  const periodBefore = files.period.readNumber();
+  // In this order what holds in between is less than either, never more.
+  if (periodUs > periodBefore) files.period.write(String(periodUs));
   files.quota.write(String(quotaUs));
+  if (periodUs < periodBefore) files.period.write(String(periodUs));
   files.pids.write(String(limits.pids));
   const reached = setMemory(files, wholePages(limits.memoryBytes), before);
   const held = { ...effective(), pending: reached ? {} : { memoryBytes: limits.memoryBytes } };

@@ -47,7 +47,7 @@ export function limiterV2(folder: string): Limiter {
 }
 
 function applyLimits(files: V2Files, limits: CgroupLimits, effective: () => Effective): Effective {
-  const { quotaUs, periodUs } = cpuQuotaOf(limits.cpuMillicores);
+  const { quotaUs, periodUs } = cpuQuotaOf(limits);
   const before = files.memory.readNumber();
   files.cpu.write(`${quotaUs} ${periodUs}`);
   files.pids.write(String(limits.pids));

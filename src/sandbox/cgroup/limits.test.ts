@@ -10,7 +10,7 @@ describe('a CPU quota', () => {
   it('gives exactly the millicores that were asked, within what the kernel takes', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1_000_000 }), (cpuMillicores) => {
-        const quota = cpuQuotaOf(cpuMillicores);
+        const quota = cpuQuotaOf({ cpuMillicores });
         expect(millicoresOf(quota)).toBe(cpuMillicores);
         expect(quota.quotaUs).toBeGreaterThanOrEqual(1000);
         expect(Number.isInteger(quota.quotaUs)).toBe(true);
@@ -20,8 +20,8 @@ describe('a CPU quota', () => {
   });
 
   it('refuses no CPU at all and parts of a millicore', () => {
-    expect(() => cpuQuotaOf(0)).toThrow(/whole number of millicores/);
-    expect(() => cpuQuotaOf(0.5)).toThrow(/whole number of millicores/);
+    expect(() => cpuQuotaOf({ cpuMillicores: 0 })).toThrow(/whole number of millicores/);
+    expect(() => cpuQuotaOf({ cpuMillicores: 0.5 })).toThrow(/whole number of millicores/);
   });
 });
 

@@ -8,6 +8,8 @@ export interface CgroupLimits {
   readonly cpuMillicores: number;
   readonly memoryBytes: number;
   readonly pids: number;
+  /** True gives the CPU of a whole second at once: for a start, which is short and wants all that it gets. */
+  readonly isStart?: boolean;
 }
 
 /** Writes and reads back limits. Throws SandboxError SANDBOX_GONE, SANDBOX_CGROUP, SANDBOX_LIMIT_NOT_HELD. */
@@ -25,7 +27,7 @@ export interface CpuQuota {
 
 /** The kernel's own default: short enough that a throttled server still answers within a tenth of a second. */
 const PERIOD_US = 100_000;
-/** The longest that the kernel takes; for grants so small that their quota would be below its least. */
+/** The longest that the kernel takes; for starts, and for grants so small that their quota would be below its least. */
 const PERIOD_US_MAX = 1_000_000;
 /** The least quota that the kernel takes. Source: min_cfs_quota_period in kernel/sched/core.c. */
 const QUOTA_US_MIN = 1000;
@@ -35,10 +37,13 @@ const MILLI = 1000;
 export const PAGE_BYTES = 4096;
 
 /** The quota that gives `cpuMillicores`, exactly. */
-export function cpuQuotaOf(cpuMillicores: number): CpuQuota {
+export function cpuQuotaOf({
+  cpuMillicores,
+  isStart = false,
+}: Pick<CgroupLimits, 'cpuMillicores' | 'isStart'>): CpuQuota {
   invariant(Number.isSafeInteger(cpuMillicores) && cpuMillicores > 0, 'a CPU grant is a whole number of millicores');
   const quotaUs = (cpuMillicores * PERIOD_US) / MILLI;
-  if (quotaUs >= QUOTA_US_MIN) return { quotaUs, periodUs: PERIOD_US };
+  if (quotaUs >= QUOTA_US_MIN && !isStart) return { quotaUs, periodUs: PERIOD_US };
   return { quotaUs: (cpuMillicores * PERIOD_US_MAX) / MILLI, periodUs: PERIOD_US_MAX };
 }
 

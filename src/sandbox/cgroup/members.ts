@@ -1,10 +1,12 @@
 // Processes of one group: put into it, gathered from v1 hierarchies, listed, and ended.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeFile as writeFileInBackground } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, exitStatus } from '../../base/index.ts';
 import { SandboxError } from '../driver.ts';
 import { controlError } from './control-file.ts';
+import type { CgroupLayout } from './layout.ts';
 
 /** A killed process can take this long to leave: freeing some GiB of memory, ending a write. */
 const KILL_MS_MAX = 5000;
@@ -15,6 +17,30 @@ const GATHER_ROUNDS_MAX = 16;
 /** Puts a process into each folder. A move waits for the kernel's readers, up to a millisecond: only where it is not yet. */
 export function admit(folders: readonly string[], pid: number): void {
   for (const folder of folders) if (!processesIn([folder]).includes(pid)) moveInto(folder, pid);
+}
+
+/** As {@link admit}, of a process that is in none of them yet, off the main thread: the kernel's waits go by side by side. */
+export async function admitInBackground(folders: readonly string[], pid: number): Promise<void> {
+  await Promise.all(folders.map((folder) => moveInBackground(join(folder, 'cgroup.procs'), pid)));
+}
+
+async function moveInBackground(file: string, pid: number): Promise<void> {
+  try {
+    await writeFileInBackground(file, String(pid));
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw controlError(file, 'write', error);
+  }
+}
+
+/** Puts a process where this one is, in every hierarchy, off the main thread. */
+export async function joinOurGroups(layout: CgroupLayout, pid: number): Promise<void> {
+  const lines = readFileSync('/proc/self/cgroup', 'utf8').split('\n');
+  const folders = lines.flatMap((line) => {
+    const [id, controllers = '', path = ''] = line.split(':');
+    const mountPoint = id === '0' ? layout.v2 : layout.v1.get(controllers.split(',')[0] ?? '');
+    return mountPoint === undefined || path === '' ? [] : [join(mountPoint, path)];
+  });
+  await admitInBackground(folders, pid);
 }
 
 /** False when the process has ended. */

@@ -56,6 +56,9 @@ export interface NetworkOptions {
 
 type Mode = LiveGrant['network'];
 
+/** How long a new link of the host may not let answers to workloads in; a look takes half a millisecond. */
+const GUARD_EVERY_MS = 5000;
+
 /**
  * Opens the network of a home: takes over what the kernel has of it, or reserves a range and loads the table. Dispose of it to close it;
  * the links of running workloads stay, and with none left everything is removed.
@@ -99,6 +102,7 @@ class HomeNetwork implements Network {
   readonly #telemetry: LinkTelemetry;
   #guarded: readonly Element[] = [];
   #lastOffset = 1;
+  #guardedMs = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -143,7 +147,7 @@ class HomeNetwork implements Network {
     switch (mode) {
       case 'isolated':
         link.isOpen = false;
-        await this.#change({ remove: [openElement(link.name)] });
+        await this.#close(link);
         purgeQueue(route, link);
         return;
       case 'rateLimited':
@@ -173,6 +177,7 @@ class HomeNetwork implements Network {
 
   async stats(): Promise<ReadonlyMap<string, NetworkStats>> {
     const links = [...this.#links.values()];
+    this.#guardNowAndThen();
     try {
       return this.#telemetry.read(links);
     } catch (error) {
@@ -180,6 +185,15 @@ class HomeNetwork implements Network {
     }
     await this.#repair();
     return this.#telemetry.read(links);
+  }
+
+  unpublish(id: string): void {
+    const link = this.#links.get(id);
+    if (link === undefined) return;
+    const published = link.elements.filter(({ data }) => data !== undefined);
+    removeFound(this.#parts.netfilter, this.#parts.table, published);
+    // From now on the ports are another's: its elements have the same keys, and must survive the end of this link.
+    link.elements = link.elements.filter(({ data }) => data === undefined);
   }
 
   async detach(id: string): Promise<void> {
@@ -216,6 +230,13 @@ class HomeNetwork implements Network {
       route[Symbol.dispose]();
       netfilter[Symbol.dispose]();
     }
+  }
+
+  /** The kernel waits for every CPU when a change fails: what is not there is not removed. */
+  async #close({ name }: WorkloadLink): Promise<void> {
+    const { netfilter, table } = this.#parts;
+    if (hasElement(netfilter, table, openElement(name))) await this.#change({ remove: [openElement(name)] });
+    else if (!listTables(netfilter).has(table)) await this.#repair();
   }
 
   #shape(link: WorkloadLink, rateBitsPerSecond: number): void {
@@ -255,7 +276,14 @@ class HomeNetwork implements Network {
     commit(netfilter, table, { add: [...this.#guarded, ...links.flatMap(({ elements }) => elements), ...opened] });
   }
 
+  /** A link of the host that came up since must forward answers, too. */
+  #guardNowAndThen(): void {
+    if (this.#links.size === 0 || performance.now() - this.#guardedMs < GUARD_EVERY_MS) return;
+    this.#guard();
+  }
+
   #guard(): void {
+    this.#guardedMs = performance.now();
     const { netfilter, table } = this.#parts;
     guardForwarding(this.#parts, table);
     this.#guarded = guardedElements(netfilter, table);

@@ -32,8 +32,12 @@ export function rulesetOf(homeId: string, subnet: Subnet): Ruleset {
 
 /** `ours` matches the links of this home, `"pv*"` those of every home. */
 function bodyOf(ours: string, subnet: string): string {
-  return `${SETS}
-  # Counts what is refused, on the link of the workload that sent it or should have got it.
+  return [SETS, refusing(ours), sendingChains(ours), passingChains(ours), translatingChains(ours, subnet)].join('\n');
+}
+
+/** What other chains jump to. */
+function refusing(ours: string): string {
+  return `  # Counts what is refused, on the link of the workload that sent it or should have got it.
   chain refuse {
     iifname ${ours} iifname @refused drop
     oifname @refused drop
@@ -45,8 +49,12 @@ function bodyOf(ours: string, subnet: string): string {
     meta l4proto { tcp, udp } update @pace { iifname limit rate ${SEEN_PACE} } update @seen { iifname . ip daddr . meta l4proto . th dport }
     meta l4proto != { tcp, udp } update @pace { iifname limit rate ${SEEN_PACE} } update @seen_other { iifname . ip daddr . meta l4proto }
   }
+`;
+}
 
-  # Before connection tracking: IPv6, false senders, cut links, and whatever wants the host's loopback.
+/** On the way from a workload to this host. */
+function sendingChains(ours: string): string {
+  return `  # Before connection tracking: IPv6, false senders, cut links, and whatever wants the host's loopback.
   chain sending {
     type filter hook prerouting priority raw; policy accept;
     iifname != ${ours} return
@@ -78,8 +86,12 @@ function bodyOf(ours: string, subnet: string): string {
     iifname . ip daddr . meta l4proto . th dport @allow accept
     jump refuse
   }
+`;
+}
 
-  chain passing {
+/** On the way through this host, and to a workload. */
+function passingChains(ours: string): string {
+  return `  chain passing {
     type filter hook forward priority filter - 5; policy accept;
     iifname ${ours} jump leaving
     oifname ${ours} jump arriving
@@ -113,8 +125,12 @@ function bodyOf(ours: string, subnet: string): string {
     meta nfproto != ipv4 jump refuse
     oifname != @open jump refuse
   }
+`;
+}
 
-  chain publishing {
+/** Addresses of published ports, and of what leaves. */
+function translatingChains(ours: string, subnet: string): string {
+  return `  chain publishing {
     type nat hook prerouting priority dstnat; policy accept;
     jump translate
   }

@@ -34,7 +34,7 @@ export interface WorkloadLink {
   shaperIndex: number | null;
   readonly address: number;
   /** Everything that the table holds for it, but for its place in `open`. */
-  readonly elements: readonly Element[];
+  elements: readonly Element[];
   /** Whether it must be in `open`, as was asked for last. */
   isOpen: boolean;
 }

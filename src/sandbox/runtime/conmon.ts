@@ -18,8 +18,8 @@ export interface MonitorOptions {
   readonly stdinOpen: boolean;
   readonly logPath: string;
   readonly logBytesMax: number;
-  /** Called with the monitor's pid while it waits, before it has any child: the place to put it into groups. */
-  readonly place: (pid: number) => void;
+  /** Called with the monitor's pid while it waits, before it has any child: what must be true when the runtime begins. */
+  readonly prepare: (pid: number) => Promise<void>;
 }
 
 export interface Monitor {
@@ -57,6 +57,7 @@ export const runLayout = {
  * @throws SandboxError SANDBOX_CREATE with the runtime's own words, SANDBOX_TIMEOUT
  */
 export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
+  mkdirSync(runLayout.bundle(options.runDir), { recursive: true, mode: 0o700 });
   mkdirSync(runLayout.exitDir(options.runDir), { recursive: true });
   mkdirSync(dirname(options.logPath), { recursive: true });
   const child = spawn(options.conmonPath, monitorArguments(options), {
@@ -80,7 +81,7 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   });
   try {
     if (child.pid === undefined) return await failed;
-    options.place(child.pid);
+    await Promise.race([options.prepare(child.pid), failed]);
     start.end('\0');
     const message = await Promise.race([readSync(sync), failed]);
     child.unref();
@@ -154,23 +155,21 @@ function parseSyncMessage(message: string): { pid: number; complaint: string } {
 }
 
 /** The last thing that the runtime said, without its log decoration. */
-function runtimeWords(text: string): string {
+export function runtimeWords(text: string): string {
   const line = text.trim().split('\n').at(-1) ?? '';
   const logged = /msg="((?:[^"\\]|\\.)*)"/.exec(line);
   return (logged?.[1]?.replaceAll('\\"', '"') ?? line).slice(0, 600);
 }
 
 /** Exit code and time as conmon left them; null while the workload runs, or when conmon was killed before it could write. */
-export function readExitFile(
-  runDir: string,
-  id: string,
-): { code: number; signal: number | null; atMs: number } | null {
+export function readExitFile(runDir: string, id: string): { code: number; signal: number | null; atMs: number } | null {
   const path = join(runLayout.exitDir(runDir), id);
   try {
     // conmon writes a temporary file and renames it: what is there is whole.
     const code = Number.parseInt(readFileSync(path, 'utf8'), 10);
     if (!Number.isInteger(code)) return null;
-    const signal = code > SIGNAL_STATUS_FIRST && code <= SIGNAL_STATUS_FIRST + SIGNAL_MAX ? code - SIGNAL_STATUS_FIRST : null;
+    const signal =
+      code > SIGNAL_STATUS_FIRST && code <= SIGNAL_STATUS_FIRST + SIGNAL_MAX ? code - SIGNAL_STATUS_FIRST : null;
     return { code, signal, atMs: Math.round(statSync(path).mtimeMs) };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null;

@@ -83,8 +83,20 @@ const SHM_SIZE = '64m';
 
 /** Paths that tell about the host or its hardware. As Docker masks, with the pressure, topology and module views of /sys. */
 const MASKED_PATHS = [
-  ...['acpi', 'asound', 'interrupts', 'kallsyms', 'kcore', 'keys', 'latency_stats', 'sched_debug', 'scsi', 'timer_list'],
-  ...['timer_stats', 'kpagecount', 'kpageflags', 'vmallocinfo'],
+  'acpi',
+  'asound',
+  'interrupts',
+  'kallsyms',
+  'kcore',
+  'keys',
+  'latency_stats',
+  'sched_debug',
+  'scsi',
+  'timer_list',
+  'timer_stats',
+  'kpagecount',
+  'kpageflags',
+  'vmallocinfo',
 ]
   .map((name) => `/proc/${name}`)
   .concat('/sys/firmware', '/sys/devices/virtual/powercap', '/sys/kernel/debug', '/sys/kernel/security', '/sys/fs/bpf');

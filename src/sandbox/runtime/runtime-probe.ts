@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import type { Probe } from '../driver.ts';
 import type { OciConfig } from './oci-spec.ts';
 
@@ -22,7 +22,13 @@ const OUTPUT_BYTES_MAX = 16 * 1024;
 
 /** Where a command lies: in PATH, else in Debian's folders for administration. */
 export function findInPath(name: string): string[] {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin'];
+  const folders = [
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    '/usr/local/sbin',
+    '/usr/sbin',
+    '/sbin',
+    '/usr/bin',
+  ];
   return [...new Set(folders)].map((folder) => join(folder, name)).filter(isExecutable);
 }
 
@@ -42,12 +48,23 @@ export function probeKey(candidate: RuntimeCandidate): string {
   return [candidate.path, facts.mtimeMs, facts.size, ...candidate.arguments].join('|');
 }
 
+const PROBE_FOLDERS: readonly string[] = [tmpdir(), '/tmp', '/var/tmp'];
+
+/** Whether a user who owns nothing reaches what lies in a folder: a temporary folder of root alone keeps a workload's root out. */
+function letsOthersThrough(folder: string): boolean {
+  const above = dirname(folder);
+  return (statSync(folder).mode & 0o001) !== 0 && (above === folder || letsOthersThrough(above));
+}
+
 /**
  * Runs `candidate` on a bundle of its own, with the user namespace, filter and mounts that workloads get, and removes
  * what it left, also when it hangs.
  */
-export async function probeRuntime(candidate: RuntimeCandidate, config: (rootDir: string, id: string) => OciConfig): Promise<Probe> {
-  const dir = mkdtempSync(join(tmpdir(), 'provost-probe-'));
+export async function probeRuntime(
+  candidate: RuntimeCandidate,
+  config: (rootDir: string, id: string) => OciConfig,
+): Promise<Probe> {
+  const dir = mkdtempSync(join(PROBE_FOLDERS.find(letsOthersThrough) ?? tmpdir(), 'provost-probe-'));
   // The runtime looks at the root as the workload's root, who is nobody here.
   chmodSync(dir, 0o711);
   const id = `probe-${randomBytes(6).toString('hex')}`;

@@ -3,7 +3,14 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { errnoOf } from '../../base/index.ts';
 import type { DriverName, LaunchPart, Probe } from '../driver.ts';
 import { ociSpec } from './oci-spec.ts';
-import { findInPath, isExecutable, probeKey, probeRuntime, runLimited, type RuntimeCandidate } from './runtime-probe.ts';
+import {
+  findInPath,
+  isExecutable,
+  probeKey,
+  probeRuntime,
+  runLimited,
+  type RuntimeCandidate,
+} from './runtime-probe.ts';
 
 /** A runtime that works here. */
 export interface Runtime extends RuntimeCandidate {
@@ -79,7 +86,8 @@ export class ProbeMemory {
 
   #load(file: string): void {
     try {
-      for (const [key, probe] of JSON.parse(readFileSync(file, 'utf8')) as [string, Probe][]) this.#known.set(key, probe);
+      for (const [key, probe] of JSON.parse(readFileSync(file, 'utf8')) as [string, Probe][])
+        this.#known.set(key, probe);
     } catch (error) {
       // A file that is missing or damaged costs one more probe.
       if (!(error instanceof SyntaxError) && errnoOf(error) !== 'ENOENT') throw error;
@@ -108,9 +116,29 @@ export async function chooseRuntime(
 
 function probeConfig(rootDir: string, id: string): ReturnType<typeof ociSpec> {
   const launch: LaunchPart = {
-    ...{ id, homeId: 'probe', runDir: '', scratchDir: '', layerDirs: [], argv: ['/probe'], env: [], workingDir: '/' },
-    ...{ user: '', hostname: 'probe', terminal: false, stdinOpen: false, mounts: [], secrets: new Map(), diskBytes: 0 },
-    ...{ launchProfile: 'strict', idRangeFirst: PROBE_ID_FIRST, logPath: '', logBytesMax: 0 },
+    id,
+    homeId: 'probe',
+    runDir: '',
+    scratchDir: '',
+    layerDirs: [],
+    argv: ['/probe'],
+    env: [],
+    workingDir: '/',
+    ...{
+      user: '',
+      hostname: 'probe',
+      terminal: false,
+      stdinOpen: false,
+      mounts: [],
+      secrets: new Map(),
+      diskBytes: 0,
+    },
+    ...{
+      launchProfile: 'strict',
+      idRangeFirst: PROBE_ID_FIRST,
+      logPath: '',
+      logBytesMax: 0,
+    },
   };
   const user = { uid: 0, gid: 0, additionalGids: [], home: '/' };
   return ociSpec({ launch, user, rootDir, cgroupsPath: `/provost/${id}`, openFilesMax: 1024, ownMounts: [] });

@@ -9,12 +9,6 @@ import { isEngineSocket } from './watched-path.ts';
 const AUDIT_EVENTS_MAX = 4096;
 
 /** Since when, and for how long, the program has been counting. */
-export interface Span {
-  readonly fromMs: number;
-  readonly toMs: number;
-  /** The part of it in which the program was attached. */
-  readonly liveMs: number;
-}
 
 export class WatchedGroup {
   logging: Logging;
