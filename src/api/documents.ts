@@ -10,6 +10,7 @@ const port = z.object({
 
 export const tier = z.enum(['high', 'medium', 'low']);
 
+/** What is allowed now: CPU, memory, disk, processes, time, network, isolation, logging. */
 export const grantDocument = z.object({
   cpu: z.object({ millicores: z.number() }),
   memory: z.object({ bytes: z.number() }),
@@ -127,6 +128,7 @@ export const actionDocument = z.object({
 });
 export type ActionDocument = z.infer<typeof actionDocument>;
 
+/** One incident, with its actions and its resolution. */
 export const incidentDocument = z.object({
   id: z.string(),
   workload: z.string(),

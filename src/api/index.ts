@@ -24,4 +24,5 @@ export {
   workloadDocument,
   type WorkloadState,
 } from './documents.ts';
+export { type HomeLayout, homeLayout } from './home-layout.ts';
 export { type EventOf, type WorkloadEvent, workloadEvent } from './event.ts';

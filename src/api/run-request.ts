@@ -58,6 +58,8 @@ export const runRequest = z.strictObject({
   stopTimeoutMs: z.int().min(0).max(3_600_000),
   stdin: z.boolean(),
   terminal: z.boolean(),
+  /** The first instruction waits until a client holds the workload's streams. */
+  attach: z.boolean(),
   removeAtExit: z.boolean(),
   mode: z.enum(['observe', 'enforce']).nullable(),
   policy: z

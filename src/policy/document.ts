@@ -178,7 +178,12 @@ export const policySchema = z.strictObject({
   responses: z.array(response).max(ENTRIES_MAX),
   alerts: z.strictObject({
     stderr: z.boolean(),
-    file: z.string().min(1).max(200).nullable(),
+    // A name, not a path, and of a kind that none of the home's own files has.
+    file: z
+      .string()
+      .max(200)
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*\.jsonl$/, 'must be a file name that ends in .jsonl')
+      .nullable(),
     webhook: z.url({ protocol: /^https?$/ }).nullable(),
   }),
 });

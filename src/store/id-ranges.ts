@@ -35,11 +35,11 @@ export function openIdRanges(connection: Connection, homeId: string): IdRanges {
       .all('SELECT owner, first FROM idRanges ORDER BY owner', [])
       .map((row) => ({ owner: String(row['owner']), first: Number(row['first']) }));
   return {
-    allocate: (owner) =>
-      connection.transaction('durable', () => {
+    allocate: (owner) => {
+      const [own] = connection.all('SELECT first FROM idRanges WHERE owner = ?', [owner]);
+      if (own !== undefined) return Number(own['first']);
+      return connection.transaction('durable', () => {
         const taken = list();
-        const own = taken.find((range) => range.owner === owner);
-        if (own !== undefined) return own.first;
         const used = new Set(taken.map(({ first }) => first));
         const next = Number(
           connection.all("SELECT value FROM counters WHERE name = 'idRange'", [])[0]?.['value'] ?? start,
@@ -50,7 +50,8 @@ export function openIdRanges(connection: Connection, homeId: string): IdRanges {
         const after = (slot + 1) % RANGES;
         connection.run("INSERT OR REPLACE INTO counters (name, value) VALUES ('idRange', ?)", [after], 'durable');
         return first;
-      }),
+      });
+    },
     release: (owner) => {
       connection.run('DELETE FROM idRanges WHERE owner = ?', [owner], 'durable');
     },
