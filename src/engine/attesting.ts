@@ -1,0 +1,27 @@
+// `attest` as a use case: a statement about an artifact, signed, kept, and in the journal.
+import { readArtifact } from './admission.ts';
+import { attest } from '../provenance/index.ts';
+import type { EngineContext } from './context.ts';
+import type { AttestationDocument, AttestRequest } from './engine.ts';
+import { reassessAll } from './reassessing.ts';
+import { issuerOf } from './recording.ts';
+
+/** Signs a statement about an artifact; what runs of it is judged anew at once. */
+export async function attestArtifact(context: EngineContext, request: AttestRequest): Promise<AttestationDocument> {
+  const { digest, name } = await readArtifact(context, request, () => {});
+  const signer = context.keyring.openSigner(request.key);
+  const { predicateType, predicate } = request;
+  const made = attest({ artifact: { digest, name }, predicateType, predicate, signer, issuer: issuerOf(context.home) });
+  await context.content.put(made.bytes);
+  const logIndex = await context.journal.append(made.leaf, { flush: true });
+  context.attestations.put(made.bytes);
+  await reassessAll(context);
+  return {
+    artifact: { digest, name },
+    envelopeDigest: made.digest,
+    keyId: signer.keyId,
+    predicateType,
+    logIndex,
+    envelope: JSON.parse(made.bytes.toString('utf8')) as unknown,
+  };
+}

@@ -1,0 +1,89 @@
+// The use cases, as the edges call them: one value, opened once by the supervisor.
+import type {
+  IncidentDocument,
+  OverrideRequest,
+  RunRequest,
+  ScoreDocument,
+  WorkloadDocument,
+  WorkloadEvent,
+} from '../api/index.ts';
+import type { NumberedEvent } from './event-bus.ts';
+import type { KeyCommand, KeyDocument } from './keys.ts';
+
+/** What a stream of events asks for. */
+export interface EventFilter {
+  readonly workload: string | null;
+  /** Kept events after this number come first; null: only what happens from now. */
+  readonly afterSeq: number | null;
+}
+
+export interface Engine extends AsyncDisposable {
+  /** Number of workloads that run or will run again. */
+  readonly activeCount: number;
+  /**
+   * Admits and starts a workload; `report` gets its events (`progress`, `admitted`, `started`) as they happen.
+   *
+   * @throws EngineError ENGINE_REFUSED (exit 3) when the policy or the score denies it, ENGINE_NAME_IN_USE, ENGINE_CAPACITY;
+   * ArtifactError, PolicyError, SandboxError as they say
+   */
+  run(request: RunRequest, report: (event: WorkloadEvent) => void): Promise<WorkloadDocument>;
+  list(): WorkloadDocument[];
+  inspect(name: string): WorkloadDocument;
+  /** Sends the stop signal, then ends what is left after `timeoutMs` (null: the workload's own). */
+  stop(name: string, timeoutMs: number | null): Promise<WorkloadDocument>;
+  remove(name: string, options: { readonly force: boolean }): Promise<void>;
+  rollback(name: string, reason: string): Promise<WorkloadDocument>;
+  override(name: string, request: OverrideRequest): Promise<WorkloadDocument>;
+  clearOverride(name: string): Promise<WorkloadDocument>;
+  listIncidents(filter: { readonly workload: string | null; readonly openOnly: boolean }): IncidentDocument[];
+  incident(id: string): IncidentDocument;
+  noteIncident(id: string, state: 'acknowledged' | 'resolved', reason: string): Promise<IncidentDocument>;
+  score(reference: string, options: { readonly rootfs: boolean }): Promise<ScoreDocument>;
+  changeKeys(command: KeyCommand): Promise<KeyDocument>;
+  attest(request: AttestRequest): Promise<AttestationDocument>;
+  /** Kept events that match, oldest first, then live ones; dispose to stop. */
+  subscribe(filter: EventFilter, listener: (numbered: NumberedEvent) => void): Disposable;
+  /** What a workload wrote, or its audit events; ends when there is no more, or with the signal. */
+  output(name: string, options: OutputOptions): AsyncIterable<unknown>;
+  auditPath(name: string): string;
+  /** Where a client joins the workload's streams. @throws EngineError ENGINE_STATE when it does not run */
+  attachPath(name: string): string;
+  /** A client has joined: the first instruction may run. */
+  attached(name: string): void;
+  resizeTerminal(name: string, columns: number, rows: number): void;
+  /** Prometheus text. */
+  metrics(): Promise<string>;
+  readonly policyText: string;
+  /** Ends every workload; for `shutdown --stop-workloads`. */
+  stopAll(): Promise<void>;
+}
+
+/** What is asked of a workload's output. */
+export interface OutputOptions {
+  readonly follow: boolean;
+  /** Only the last lines; null: all. */
+  readonly tail: number | null;
+  /** The audit log instead of what it wrote. */
+  readonly audit: boolean;
+  /** Only of the present instance. */
+  readonly onlyCurrent: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What `attest` signs. */
+export interface AttestRequest {
+  readonly reference: string;
+  readonly rootfs: boolean;
+  readonly predicateType: string;
+  readonly predicate: unknown;
+  readonly key: string;
+}
+
+export interface AttestationDocument {
+  readonly artifact: { readonly digest: string; readonly name: string };
+  readonly envelopeDigest: string;
+  readonly keyId: string;
+  readonly predicateType: string;
+  readonly logIndex: number;
+  readonly envelope: unknown;
+}

@@ -1,0 +1,18 @@
+// What can go wrong in the loop and the use cases.
+import { ProvostError } from '../base/index.ts';
+
+export type EngineErrorCode =
+  | 'ENGINE_NAME_IN_USE'
+  | 'ENGINE_NO_WORKLOAD'
+  | 'ENGINE_NO_INCIDENT'
+  | 'ENGINE_NO_REVISION'
+  | 'ENGINE_STATE'
+  | 'ENGINE_REFUSED'
+  | 'ENGINE_CAPACITY'
+  | 'ENGINE_HOME'
+  | 'ENGINE_NO_COMMAND'
+  | 'ENGINE_MOUNT'
+  | 'ENGINE_NO_DRIVER'
+  | 'ENGINE_REPLAY';
+
+export class EngineError extends ProvostError<EngineErrorCode> {}

@@ -1,0 +1,22 @@
+// The loop and the use cases: score, grant, run, watch, respond, replay. The only room that wires the others.
+export { type TarInput, writeOciLayout } from '../artifact/index.ts';
+export { openAttachment } from '../sandbox/index.ts';
+export { examineHost, type HostCheck, type HostReport } from './doctor.ts';
+export type { AttestationDocument, AttestRequest, Engine, EventFilter, OutputOptions } from './engine.ts';
+export { EngineError, type EngineErrorCode } from './errors.ts';
+export type { NumberedEvent } from './event-bus.ts';
+export { freezeHome } from './freezing.ts';
+export { findHome, type Home, openHome } from './home.ts';
+export { type KeyCommand, type KeyDocument, listKeyDocuments } from './keys.ts';
+export { openEngine } from './open-engine.ts';
+export { planRun, type RunPlan } from './plan-run.ts';
+export {
+  checkPolicy,
+  policyInForce,
+  type Progress,
+  type ReadOptions,
+  scoreArtifact,
+  type VerificationDocument,
+  verifyReference,
+} from './reading.ts';
+export { type Replayed, replayDecisions } from './replay.ts';

@@ -1,0 +1,22 @@
+// One change of a workload's life at a time: launch, stop, relaunch and rollback queue up behind each other.
+
+/** A queue of tasks that never overlap. A task that fails does not stop the next. */
+export class Lane {
+  #last: Promise<unknown> = Promise.resolve();
+  #depth = 0;
+
+  /** True while a task runs or waits. */
+  get isBusy(): boolean {
+    return this.#depth > 0;
+  }
+
+  run<T>(task: () => Promise<T>): Promise<T> {
+    this.#depth += 1;
+    const done = this.#last.then(task, task).finally(() => {
+      this.#depth -= 1;
+    });
+    // The caller gets the failure; the queue only waits for the end.
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+}
