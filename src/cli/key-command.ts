@@ -1,0 +1,217 @@
+// key, attest, verify: who signs, what was signed, and whether it holds.
+import type { Command } from 'commander';
+
+import { exitStatus, messageOf } from '../base/index.ts';
+import type { AttestationDocument, KeyCommand, KeyDocument } from '../engine/index.ts';
+import { CliError } from './cli-error.ts';
+import { type CliContext, contextOf, type Finish } from './context.ts';
+import { printable } from './output.ts';
+import { absoluteReference, readInput } from './run-flags.ts';
+
+/** Adds `key generate | list | trust | rotate | revoke`, `attest` and `verify`. */
+export function addKey(program: Command, finish: Finish): void {
+  const key = program
+    .command('key')
+    .summary('generate, list, trust, rotate and revoke keys')
+    .addHelpText(
+      'before',
+      '\nExamples:\n  provost key generate alice && provost key trust alice\n  provost key trust ./bob.pub --name bob --role builder --scope "shop/*"\n  provost key revoke alice --reason "laptop stolen"\n',
+    );
+  addGenerate(key, finish);
+  addTrust(key, finish);
+  addRotateAndRevoke(key, finish);
+  addList(key, finish);
+  addAttest(program, finish);
+  addVerify(program, finish);
+}
+
+async function change(context: CliContext, command: KeyCommand, say: (key: KeyDocument) => string): Promise<void> {
+  const client = await context.client();
+  const key = await client.call<KeyDocument>({ method: 'POST', path: '/v1/keys', body: command });
+  if (context.out.json) context.out.object(key);
+  else context.out.line(say(key));
+}
+
+function addGenerate(key: Command, finish: Finish): void {
+  key
+    .command('generate')
+    .summary('make an Ed25519 key pair; its private half stays in the home, readable by its owner alone')
+    .argument('<name>')
+    .action(async (name: string, _flags: unknown, command: Command) => {
+      await change(contextOf(command), { do: 'generate', name }, (made) => `${made.name} ${made.keyId}`);
+      finish(exitStatus.done);
+    });
+}
+
+interface TrustFlags {
+  readonly name?: string;
+  readonly role: 'publisher' | 'builder' | 'reviewer' | 'operator';
+  readonly scope: string;
+  readonly predicateType: readonly string[];
+}
+
+const ROLES = ['publisher', 'builder', 'reviewer', 'operator'] as const;
+
+function addTrust(key: Command, finish: Finish): void {
+  key
+    .command('trust')
+    .summary('accept what a key signs: a known key’s name or id, or a file with a public key (PEM)')
+    .argument('<key>')
+    .option('--name <name>', 'name for a key from a file')
+    .option('--role <role>', ROLES.join(' | '), 'publisher')
+    .option('--scope <glob>', 'artifact names that it may speak for', '*')
+    .option('--predicate-type <uri...>', 'predicate types that it may sign; default all known ones', [])
+    .action(async (given: string, flags: TrustFlags, command: Command) => {
+      if (!ROLES.includes(flags.role)) throw usage(`'${flags.role}' is no role`, `Choose one of ${ROLES.join(', ')}.`);
+      const isFile = /[./]/.test(given);
+      if (isFile && flags.name === undefined) throw usage('a key from a file needs a name', 'Add --name NAME.');
+      const body: KeyCommand = {
+        do: 'trust',
+        key: isFile ? (flags.name ?? '') : given,
+        publicKeyPem: isFile ? readInput(given, 'public key').toString('utf8') : null,
+        role: flags.role,
+        scope: flags.scope,
+        predicateTypes: flags.predicateType,
+      };
+      await change(
+        contextOf(command),
+        body,
+        (key) => `${key.name} is trusted as ${key.trust?.role ?? flags.role} for ${flags.scope}`,
+      );
+      finish(exitStatus.done);
+    });
+}
+
+function addRotateAndRevoke(key: Command, finish: Finish): void {
+  key
+    .command('rotate')
+    .summary('replace a key: the old one signs the new one, which takes over its trust')
+    .argument('<key>')
+    .action(async (given: string, _flags: unknown, command: Command) => {
+      await change(contextOf(command), { do: 'rotate', key: given }, (key) => `${key.name} is now ${key.keyId}`);
+      finish(exitStatus.done);
+    });
+  key
+    .command('revoke')
+    .summary('never accept a key again: what it signed scores 0, also what runs now')
+    .argument('<key>')
+    .option('--reason <text>', 'for the ledger', 'revoked by a person')
+    .action(async (given: string, flags: { reason: string }, command: Command) => {
+      await change(
+        contextOf(command),
+        { do: 'revoke', key: given, reason: flags.reason },
+        (key) => `${key.name} is revoked`,
+      );
+      finish(exitStatus.done);
+    });
+}
+
+function addList(key: Command, finish: Finish): void {
+  key
+    .command('list')
+    .summary('all keys that this home knows')
+    .action(async (_flags: unknown, command: Command) => {
+      const { out, home } = contextOf(command);
+      const { listKeyDocuments } = await import('../engine/index.ts');
+      const keys = listKeyDocuments(home.dir);
+      if (out.json) for (const one of keys) out.object(one);
+      else {
+        const rows = keys.map((one) => [
+          one.name,
+          one.keyId.slice(0, 16),
+          one.revoked === null ? (one.trust?.role ?? 'not trusted') : out.paint('red', 'revoked'),
+          one.trust?.scope ?? '-',
+          one.hasPrivate ? 'yes' : 'no',
+          one.created,
+        ]);
+        out.table(['NAME', 'ID', 'TRUST', 'SCOPE', 'PRIVATE', 'CREATED'], rows);
+      }
+      finish(exitStatus.done);
+    });
+}
+
+interface AttestFlags {
+  readonly predicateType: string;
+  readonly predicate?: string;
+  readonly key: string;
+  readonly rootfs?: boolean;
+}
+
+function addAttest(program: Command, finish: Finish): void {
+  program
+    .command('attest')
+    .summary('sign a statement about an artifact (in-toto Statement in a DSSE envelope)')
+    .argument('<artifact>')
+    .requiredOption('--key <name>', 'the key that signs')
+    .option('--predicate-type <uri>', 'what the statement says', 'https://provost.dev/attestation/release/v1')
+    .option('--predicate <file>', 'JSON of the predicate; - is standard input')
+    .option('--rootfs', 'the folder is a root file system')
+    .addHelpText(
+      'before',
+      '\nExamples:\n  provost attest oci:./web --key alice\n  provost attest ./app.tar --key ci --predicate-type https://slsa.dev/provenance/v1 --predicate provenance.json\n',
+    )
+    .action(async (artifact: string, flags: AttestFlags, command: Command) => {
+      const context = contextOf(command);
+      const client = await context.client();
+      const document = await client.call<AttestationDocument>({
+        method: 'POST',
+        path: '/v1/attestations',
+        body: {
+          reference: absoluteReference(artifact),
+          rootfs: flags.rootfs === true,
+          predicateType: flags.predicateType,
+          predicate: predicateOf(flags),
+          key: flags.key,
+        },
+      });
+      if (context.out.json) context.out.object(document);
+      else context.out.line(`signed ${document.artifact.digest} with ${flags.key} (entry ${document.logIndex})`);
+      finish(exitStatus.done);
+    });
+}
+
+function predicateOf(flags: AttestFlags): unknown {
+  if (flags.predicate === undefined) return {};
+  const text = readInput(flags.predicate === '-' ? '/dev/stdin' : flags.predicate, 'predicate').toString('utf8');
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new CliError('CLI_FILE', `the predicate ${flags.predicate} is not JSON: ${messageOf(error)}`, {
+      exit: exitStatus.usage,
+      hint: 'Give a JSON file.',
+      cause: error,
+    });
+  }
+}
+
+function addVerify(program: Command, finish: Finish): void {
+  program
+    .command('verify')
+    .summary('check who signed an artifact: exit 0 verified, 4 failed, 5 nothing trusted signed it')
+    .argument('<artifact>')
+    .option('--rootfs', 'the folder is a root file system')
+    .addHelpText('before', '\nExamples:\n  provost verify oci:./web\n  provost verify ./app.tar --json\n')
+    .action(async (artifact: string, flags: { rootfs?: boolean }, command: Command) => {
+      const { out, home } = contextOf(command);
+      const { verifyReference } = await import('../engine/index.ts');
+      const result = await verifyReference({
+        homeDir: home.dir,
+        reference: absoluteReference(artifact),
+        rootfs: flags.rootfs === true,
+        progress: (step, ratio) => out.progress(step, ratio),
+      });
+      out.done();
+      if (out.json) out.object(result.document);
+      else {
+        out.line(`${printable(result.document.artifact.name)}  ${result.document.artifact.digest}`);
+        out.line(out.paint(result.exit === 0 ? 'green' : 'red', result.document.verdict));
+        for (const one of result.document.signatures)
+          out.line(`  ${printable(one.keyName)} ${one.predicateType}: ${one.reason}`);
+      }
+      finish(result.exit);
+    });
+}
+
+function usage(message: string, hint: string): CliError {
+  return new CliError('CLI_USAGE', message, { exit: exitStatus.usage, hint });
+}
