@@ -9,7 +9,7 @@ import { removeParents } from '../src/sandbox/cgroup/group-folders.ts';
 import { type CgroupGroup, makeGroup } from '../src/sandbox/cgroup/group.ts';
 import { type CgroupLayout, findCgroupLayout } from '../src/sandbox/cgroup/layout.ts';
 
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 20_000;
 const POLL_MS = 2;
 
 /** A group on this host, with the processes that the test put into it; all of it is gone when it is disposed of. */
