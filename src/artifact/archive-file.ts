@@ -195,9 +195,7 @@ function besideOf(entry: TarEntry): string {
 }
 
 /** Reads a whole small file inside an archive or folder. */
-export async function bytesOf(source: ByteSource, bytesMax: number, what: string): Promise<Buffer> {
+export function bytesOf(source: ByteSource, bytesMax: number, what: string): Buffer {
   if (source.bytes > bytesMax) throw tooLarge(`${what} has ${source.bytes} bytes (at most ${bytesMax})`);
-  const pieces: Buffer[] = [];
-  for await (const piece of source.open() as AsyncIterable<Buffer>) pieces.push(piece);
-  return Buffer.concat(pieces);
+  return source.whole();
 }

@@ -212,7 +212,10 @@ export class ContentStore implements AsyncDisposable {
 
   /** Remembers what an artifact was called. */
   async remember(digest: Digest, called: Remembered): Promise<void> {
-    await this.#writeSmall(join(this.dir, 'artifacts', `${hexOf(digest)}.json`), JSON.stringify(called));
+    const path = join(this.dir, 'artifacts', `${hexOf(digest)}.json`);
+    const text = JSON.stringify(called);
+    // Nearly always so: a start of a known artifact does not wait for the disk.
+    if (!holds(path, text)) await this.#writeSmall(path, text);
   }
 
   /** What an artifact was called, or null when it is not known. */
@@ -304,6 +307,15 @@ async function writeVerified(
   if (expected.digest !== undefined && digest !== expected.digest) throw badDigest('a blob', expected.digest, digest);
   await file.sync();
   return digest;
+}
+
+function holds(path: string, text: string): boolean {
+  try {
+    return readFileSync(path, 'utf8') === text;
+  } catch {
+    // Not there, or damaged: it is written anew.
+    return false;
+  }
 }
 
 async function renameUnlessThere(from: string, to: string): Promise<void> {

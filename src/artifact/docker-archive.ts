@@ -31,9 +31,9 @@ export interface DockerArchiveInput {
  */
 export async function readDockerArchive(input: DockerArchiveInput, context: ImageContext): Promise<Artifact> {
   const { archive } = input;
-  const manifest = await bytesOf(archive.file('manifest.json'), DOCUMENT_BYTES_MAX, 'manifest.json');
+  const manifest = bytesOf(archive.file('manifest.json'), DOCUMENT_BYTES_MAX, 'manifest.json');
   const image = chooseImage(parseDockerArchive(manifest), input.tag);
-  const configBytes = await bytesOf(archive.file(image.configPath), DOCUMENT_BYTES_MAX, 'the image config');
+  const configBytes = bytesOf(archive.file(image.configPath), DOCUMENT_BYTES_MAX, 'the image config');
   const digest = verifiedId(configBytes, image.configPath, input.expected);
   const config = parseImageConfig(configBytes);
   if (config.diffIds.length !== image.layerPaths.length) {

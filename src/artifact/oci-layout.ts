@@ -61,8 +61,8 @@ export async function readLayout(
   naming: Naming,
   context: ImageContext,
 ): Promise<Artifact> {
-  verifyLayoutVersion(await bytesOf(files.file('oci-layout'), DOCUMENT_BYTES_MAX, 'oci-layout'));
-  const index = parseImageDocument(await bytesOf(files.file('index.json'), DOCUMENT_BYTES_MAX, 'index.json'));
+  verifyLayoutVersion(bytesOf(files.file('oci-layout'), DOCUMENT_BYTES_MAX, 'oci-layout'));
+  const index = parseImageDocument(bytesOf(files.file('index.json'), DOCUMENT_BYTES_MAX, 'index.json'));
   if (index.kind !== 'index') throw unreadable('index.json is no index');
   return readImage(layoutSource(files), chooseImage(index.manifests, tag, context.platform), naming, context);
 }
@@ -90,7 +90,7 @@ function layoutSource(files: LayoutFiles): ImageSource {
   return {
     document: async (descriptor) => {
       const source = blobOf(files, descriptor);
-      const bytes = await bytesOf(source, DOCUMENT_BYTES_MAX, `blob ${descriptor.digest}`);
+      const bytes = bytesOf(source, DOCUMENT_BYTES_MAX, `blob ${descriptor.digest}`);
       const got = digestOf(bytes);
       if (got !== descriptor.digest) throw badDigest('a document of the image', descriptor.digest, got);
       return bytes;

@@ -39,7 +39,7 @@ const unpackTo = async (out: string, tar: Buffer, pieceBytes = tar.length): Prom
   const pieces = Array.from({ length: Math.ceil(tar.length / pieceBytes) }, (_, index) =>
     tar.subarray(index * pieceBytes, (index + 1) * pieceBytes),
   );
-  const source: ByteSource = { bytes: tar.length, open: () => Readable.from(pieces) };
+  const source: ByteSource = { bytes: tar.length, open: () => Readable.from(pieces), whole: () => tar };
   return unpackLayer({ source, compression: 'none', diffId: digestOf(tar), dir: out, kernel, limits: unpackLimits });
 };
 

@@ -1,8 +1,8 @@
 // Processes of one group: put into it, gathered from v1 hierarchies, listed, and ended.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, write, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFile as writeFileInBackground } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { errnoOf, exitStatus } from '../../base/index.ts';
 import { SandboxError } from '../driver.ts';
 import { controlError } from './control-file.ts';
@@ -11,6 +11,7 @@ import type { CgroupLayout } from './layout.ts';
 /** A killed process can take this long to leave: freeing some GiB of memory, ending a write. */
 const KILL_MS_MAX = 5000;
 const KILL_POLL_MS = 1;
+const writeInBackground = promisify<number, string, number>(write);
 /** Rounds in which processes that were forked meanwhile are moved too. */
 const GATHER_ROUNDS_MAX = 16;
 
@@ -24,11 +25,16 @@ export async function admitInBackground(folders: readonly string[], pid: number)
   await Promise.all(folders.map((folder) => moveInBackground(join(folder, 'cgroup.procs'), pid)));
 }
 
+/** Opened here and now, so that the wait is under way while the main thread goes on: a promise would open it when that rests. */
 async function moveInBackground(file: string, pid: number): Promise<void> {
+  let fd: number | null = null;
   try {
-    await writeFileInBackground(file, String(pid));
+    fd = openSync(file, 'w');
+    await writeInBackground(fd, String(pid));
   } catch (error) {
     if (errnoOf(error) !== 'ESRCH') throw controlError(file, 'write', error);
+  } finally {
+    if (fd !== null) closeSync(fd);
   }
 }
 
