@@ -22,6 +22,10 @@ export function addServe(program: Command, finish: Finish): void {
       'before',
       '\nExamples:\n  provost serve\n  provost serve --listen 127.0.0.1:7420 --token-file /etc/provost/token\n',
     )
+    .addHelpText(
+      'after',
+      '\nSIGTERM and SIGINT end it and leave the workloads frozen, since nobody watches them; the next supervisor thaws them.\nTo end the workloads too: provost shutdown --stop-workloads\n',
+    )
     .action(async (flags: ServeFlags, command: Command) => {
       const { home } = contextOf(command);
       const listen = listenOf(flags);
