@@ -103,12 +103,15 @@ export async function openLoop(images: readonly string[]): Promise<Loop> {
       key: 'alice',
     });
   }
-  const ordersOf = (name: string): string => join(work, `orders-${name}`);
+  // Of each run its own: an earlier revision that comes back does not do what a later one was told to.
+  const runs = new Map<string, number>();
+  const ordersOf = (name: string): string => join(work, `orders-${name}-${runs.get(name) ?? 0}`);
   return {
     home,
     client,
     post,
     run: (options) => {
+      runs.set(options.name, (runs.get(options.name) ?? 0) + 1);
       mkdirSync(ordersOf(options.name), { recursive: true });
       return start(client, requestOf(options, work, ordersOf(options.name)));
     },

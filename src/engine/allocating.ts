@@ -60,7 +60,7 @@ export async function allocateResources(
   const mustRelaunch = decided.outcome.decision.kind === 'granted' && decided.outcome.decision.relaunch;
   if (isSameGrant(before.grant, after.grant) && before.grantedTier === after.grantedTier) {
     running.standing = { ...after, grant: before.grant };
-    return mustRelaunch ? TOO_WEAK : UNCHANGED;
+    return mustRelaunch && !running.isFalling ? TOO_WEAK : UNCHANGED;
   }
   const change = { decided, before, after, decideMs };
   if (!isRestriction(before, after)) {
@@ -134,11 +134,16 @@ async function enforceThenLog(
   change: Change,
 ): Promise<Pick<Allocated, 'before' | 'applyMs'>> {
   running.standing = change.after;
-  const before = await kernelState(context, running.instance);
-  const applyMs = await enforce(context, running, change.after.grant);
-  const logIndex = await attemptLog(context, running, change.decided);
-  await finish(context, running, change, { applyMs, logIndex });
-  return { before, applyMs };
+  running.isFalling = true;
+  try {
+    const before = await kernelState(context, running.instance);
+    const applyMs = await enforce(context, running, change.after.grant);
+    const logIndex = await attemptLog(context, running, change.decided);
+    await finish(context, running, change, { applyMs, logIndex });
+    return { before, applyMs };
+  } finally {
+    running.isFalling = false;
+  }
 }
 
 /** A restriction holds whether or not the journal takes it: what follows from it must not wait for a full disk. */

@@ -33,7 +33,6 @@ describe.skipIf(needs('root', 'runc', 'runsc', 'conmon', 'bpftrace', 'busybox'))
     expect(await loop.inspect('shop')).toMatchObject({ revision: 2, effective: { cpuMillicores: 400 } });
     loop.order('shop', 'escape');
     const incident = await incidentOf(loop, 'shop', ['escape-attempt'], 'rollback');
-    loop.recall('shop', 'escape');
     expect(incident).toMatchObject({ severity: 'critical', revision: 2 });
     // The alert has no place of its own in the order: it is told beside the rest.
     const done = incident.actions.filter(({ kind }) => kind !== 'alert');

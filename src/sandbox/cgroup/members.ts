@@ -20,9 +20,12 @@ export function admit(folders: readonly string[], pid: number): void {
   for (const folder of folders) if (!processesIn([folder]).includes(pid)) moveInto(folder, pid);
 }
 
-/** As {@link admit}, of a process that is in none of them yet, off the main thread: the kernel's waits go by side by side. */
+/** As {@link admit}, of a process that is in none of them yet, off the main thread. */
 export async function admitInBackground(folders: readonly string[], pid: number): Promise<void> {
-  await Promise.all(folders.map((folder) => moveInBackground(join(folder, 'cgroup.procs'), pid)));
+  const [first, ...others] = folders.map((folder) => join(folder, 'cgroup.procs'));
+  // The first move waits for the kernel's readers, the next ones no more: all at once they would hold every thread of the pool.
+  if (first !== undefined) await moveInBackground(first, pid);
+  await Promise.all(others.map((file) => moveInBackground(file, pid)));
 }
 
 /** Opened here and now, so that the wait is under way while the main thread goes on: a promise would open it when that rests. */
