@@ -16,8 +16,9 @@ export interface AttachedOutput {
 export interface Attachment extends Disposable {
   /** What the workload writes from now on; ends when it has ended. */
   readonly output: AsyncIterable<AttachedOutput>;
+  /** In the order of calls. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Tells the workload that no more input comes. */
+  /** Tells the workload that no more input comes, once what was written before is there. */
   endInput(): void;
 }
 
@@ -54,14 +55,24 @@ export function openAttachment(socketPath: string): Attachment {
     throw error;
   }
   let isOpen = true;
+  // Two writes in two threads of the pool could overtake each other, and the end of the input could overtake both.
+  let last: Promise<void> = Promise.resolve();
+  const inTurn = (step: () => Promise<void>): Promise<void> => {
+    const mine = last.then(() => (isOpen ? step() : undefined));
+    last = mine.catch(() => undefined);
+    return mine;
+  };
   return {
     output: readPackets(descriptor, () => isOpen),
-    async write(bytes) {
-      for (let from = 0; from < bytes.length; from += INPUT_BYTES_MAX) {
-        await writeAsync(descriptor, bytes.subarray(from, from + INPUT_BYTES_MAX));
-      }
+    write: (bytes) =>
+      inTurn(async () => {
+        for (let from = 0; from < bytes.length; from += INPUT_BYTES_MAX) {
+          await writeAsync(descriptor, bytes.subarray(from, from + INPUT_BYTES_MAX));
+        }
+      }),
+    endInput: () => {
+      void inTurn(() => Promise.resolve(void calls.shutdown(descriptor, SHUT_WR)));
     },
-    endInput: () => void calls.shutdown(descriptor, SHUT_WR),
     [Symbol.dispose]: () => {
       if (!isOpen) return;
       isOpen = false;
