@@ -47,7 +47,12 @@ export async function openSupervisor(options: SupervisorOptions): Promise<Superv
     // Let the reply to this very request go out first.
     setTimeout(() => void leave(), 20);
   };
-  await listen(options, { engine, shutdown }, stack);
+  try {
+    await listen(options, { engine, shutdown }, stack);
+  } catch (error) {
+    await leave();
+    throw error;
+  }
   if (options.leavesWhenIdle) leaveWhenIdle(engine, leave, stack);
   writeFileSync(options.home.pidFile, `${process.pid}\n`, { mode: 0o640 });
   // Deferred last, so disposed first: its absence says that the end was clean.

@@ -153,6 +153,9 @@ describe.skipIf(needs('root', 'runc', 'conmon', 'nft', 'busybox'))('provost serv
       });
       expect(stderr).toContain('SERVER_LISTEN');
       expect(status).toBe(6);
+      const id = readFileSync(join(other, 'id'), 'utf8').trim();
+      const tables = spawnSync('nft', ['list', 'tables'], { encoding: 'utf8' }).stdout;
+      expect(tables.split('\n').filter((line) => line.includes(id))).toEqual([]);
     } finally {
       rmSync(other, { recursive: true, force: true });
     }
