@@ -70,7 +70,8 @@ async function guardLoop(options: GuardOptions): Promise<number> {
 
 /** Whether the home is another guard's by now: a client found this one too late and launched a new one. */
 function isSuperseded(home: GuardOptions['home']): boolean {
-  return readPid(home.guardPidFile) !== process.pid;
+  // One that found the home in use has left again and taken the file with it: then this one goes on.
+  return readPid(home.guardPidFile) !== process.pid && isGuarded(home.guardPidFile);
 }
 
 async function watchSupervisor(home: GuardOptions['home'], pid: number): Promise<number> {
