@@ -1,10 +1,10 @@
 // What the engine holds in memory of one workload.
 import type { RunRequest, UsageDocument, WorkloadState } from '../api/index.ts';
 import type { Artifact } from '../artifact/index.ts';
+import { Lane } from '../base/index.ts';
 import type { Grant, LaunchProfile, Mode, Override, Policy, ResourceRequest, TierState } from '../policy/index.ts';
 import type { Effective, Exit, NetworkStats, Sandbox, SandboxStats, SensorReading } from '../sandbox/index.ts';
 import type { Findings, Tier, TrustScore } from '../trust/index.ts';
-import { Lane } from './lane.ts';
 
 /** One revision of a workload: an artifact and a request, under a policy. */
 export interface Revision {

@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, read, write } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { promisify } from 'node:util';
 import koffi from 'koffi';
-import { KIB } from '../../base/index.ts';
+import { KIB, Lane } from '../../base/index.ts';
 import { SandboxError } from '../driver.ts';
 
 /** A piece of output. */
@@ -56,22 +56,20 @@ export function openAttachment(socketPath: string): Attachment {
   }
   let isOpen = true;
   // Two writes in two threads of the pool could overtake each other, and the end of the input could overtake both.
-  let last: Promise<void> = Promise.resolve();
-  const inTurn = (step: () => Promise<void>): Promise<void> => {
-    const mine = last.then(() => (isOpen ? step() : undefined));
-    last = mine.catch(() => undefined);
-    return mine;
-  };
+  const input = new Lane();
   return {
     output: readPackets(descriptor, () => isOpen),
     write: (bytes) =>
-      inTurn(async () => {
+      input.run(async () => {
+        if (!isOpen) return;
         for (let from = 0; from < bytes.length; from += INPUT_BYTES_MAX) {
           await writeAsync(descriptor, bytes.subarray(from, from + INPUT_BYTES_MAX));
         }
       }),
     endInput: () => {
-      void inTurn(() => Promise.resolve(void calls.shutdown(descriptor, SHUT_WR)));
+      void input.run(async () => {
+        if (isOpen) calls.shutdown(descriptor, SHUT_WR);
+      });
     },
     [Symbol.dispose]: () => {
       if (!isOpen) return;

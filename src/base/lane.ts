@@ -1,4 +1,4 @@
-// One change of a workload's life at a time: launch, stop, relaunch and rollback queue up behind each other.
+// One thing at a time: the changes of a workload's life queue up behind each other, and so do the writes to its input.
 
 /** A queue of tasks that never overlap. A task that fails does not stop the next. */
 export class Lane {
@@ -10,6 +10,7 @@ export class Lane {
     return this.#depth > 0;
   }
 
+  /** Runs a task after all that were handed over before; settles as it does. */
   run<T>(task: () => Promise<T>): Promise<T> {
     this.#depth += 1;
     const done = this.#last.then(task, task).finally(() => {
