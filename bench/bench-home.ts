@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RunRequest, WorkloadDocument } from '../src/api/index.ts';
+import { plainRequest, type RunRequest, type WorkloadDocument } from '../src/api/index.ts';
 import { GIB, MIB } from '../src/base/index.ts';
 import { type Engine, openEngine, openHome } from '../src/engine/index.ts';
 import { writeBusyboxImage } from '../test/busybox-image.ts';
@@ -52,32 +52,12 @@ export async function openBenchHome(): Promise<BenchHome> {
 }
 
 const defaults: Omit<RunRequest, 'artifact'> = {
-  name: null,
-  argv: [],
-  cpuMillicores: 2e3,
+  ...plainRequest,
+  cpuMillicores: 2000,
   memoryBytes: 512 * MIB,
   diskBytes: GIB,
   pids: 512,
-  timeMs: null,
-  ...{
-    ports: [],
-    env: [],
-    mounts: [],
-    secrets: {},
-    user: '',
-    workingDir: '',
-    restart: 'no',
-    stopTimeoutMs: 0,
-  },
-  ...{
-    stdin: false,
-    terminal: false,
-    attach: false,
-    removeAtExit: false,
-    mode: null,
-    policy: null,
-    replace: false,
-  },
+  stopTimeoutMs: 0,
 };
 
 /** Writes a copy of a bundle's configuration with another command and another group, into a folder of its own. */

@@ -1,7 +1,14 @@
 // The closed loop for tests: a home with signed images of a program that does as it is told, a policy of short times, and the kernel's own word.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EventOf, IncidentDocument, RunRequest, WorkloadDocument, WorkloadEvent } from '../src/api/index.ts';
+import {
+  type EventOf,
+  type IncidentDocument,
+  plainRequest,
+  type RunRequest,
+  type WorkloadDocument,
+  type WorkloadEvent,
+} from '../src/api/index.ts';
 import { tarOfFolder, writeOciLayout } from '../src/artifact/index.ts';
 import { Client, RemoteError } from '../src/cli/client.ts';
 import { makeBusyboxRoot } from './busybox-image.ts';
@@ -148,26 +155,13 @@ function writeImage(dir: string, mark: string): void {
 
 function requestOf({ image = 'a', policy, ...options }: RunOptions, work: string, orders: string): RunRequest {
   return {
+    ...plainRequest,
     artifact: { reference: `oci:${join(work, `image-${image}`)}`, rootfs: false },
-    argv: [],
     cpuMillicores: 1000,
     memoryBytes: 128 * 1024 ** 2,
     diskBytes: 64 * 1024 ** 2,
     pids: 40,
-    timeMs: null,
-    ports: [],
-    env: [],
-    secrets: {},
-    user: '',
-    workingDir: '',
-    restart: 'no',
     stopTimeoutMs: 1000,
-    stdin: false,
-    terminal: false,
-    attach: false,
-    removeAtExit: false,
-    mode: null,
-    replace: false,
     ...options,
     mounts: [{ source: orders, target: '/orders', readOnly: true }, ...(options.mounts ?? [])],
     policy: { source: 'test.yaml', text: policy ?? shortPolicy() },

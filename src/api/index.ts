@@ -3,6 +3,7 @@ export {
   incidentNote,
   overrideRequest,
   type OverrideRequest,
+  plainRequest,
   requestLimits,
   runRequest,
   type RunRequest,

@@ -70,6 +70,27 @@ export const runRequest = z.strictObject({
 
 export type RunRequest = z.infer<typeof runRequest>;
 
+/** The fields of a request that asks for nothing beside its artifact and its limits, as `run` without flags sends them. */
+export const plainRequest = {
+  name: null,
+  argv: [],
+  timeMs: null,
+  ports: [],
+  env: [],
+  mounts: [],
+  secrets: {},
+  user: '',
+  workingDir: '',
+  restart: 'no',
+  stdin: false,
+  terminal: false,
+  attach: false,
+  removeAtExit: false,
+  mode: null,
+  policy: null,
+  replace: false,
+} satisfies Partial<RunRequest>;
+
 /** Body of an override: a tier, for a time, with a reason. */
 export const overrideRequest = z.strictObject({
   tier: z.enum(['high', 'medium', 'low']),

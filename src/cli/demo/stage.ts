@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { homeLayout, type HomeLayout, type RunRequest, type WorkloadDocument } from '../../api/index.ts';
+import { homeLayout, type HomeLayout, plainRequest, type RunRequest, type WorkloadDocument } from '../../api/index.ts';
 import { MIB } from '../../base/index.ts';
 import { CliError } from '../cli-error.ts';
 import { type Client, findClient, openClient, RemoteError } from '../client.ts';
@@ -116,25 +116,13 @@ function requestOf(
   { port, replace }: { readonly port: number; readonly replace: boolean },
 ): RunRequest {
   return {
+    ...plainRequest,
     name,
     artifact: { reference, rootfs: false },
-    argv: [],
     ...ASKED,
     timeMs: WORKLOAD_TIME_MS,
     ports: [{ hostAddress: '127.0.0.1', hostPort: port, containerPort: WEB_PORT, protocol: 'tcp' }],
-    env: [],
-    mounts: [],
-    secrets: {},
-    user: '',
-    workingDir: '',
-    restart: 'no',
     stopTimeoutMs: 0,
-    stdin: false,
-    terminal: false,
-    attach: false,
-    removeAtExit: false,
-    mode: null,
-    policy: null,
     replace,
   };
 }
