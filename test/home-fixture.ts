@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WorkloadDocument, WorkloadEvent } from '../src/api/index.ts';
 import { PROJECT_FOLDER } from './source/source-file.ts';
+import { commandLine, namesIn } from './host-traces.ts';
 
 /** Longer than gVisor under 100 millicores on a loaded host with two cores needs for anything. */
 export const DEADLINE_MS = 30_000;
@@ -181,19 +182,6 @@ export function tracesOf(dir: string, id = idIn(dir)): string[] {
       .filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes(dir))
       .map((pid) => `${pid} ${commandLine(pid)}`),
   ];
-}
-
-function namesIn(dir: string): string[] {
-  return existsSync(dir) ? readdirSync(dir).map((name) => join(dir, name)) : [];
-}
-
-function commandLine(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-  } catch {
-    // It has ended since the listing.
-    return '';
-  }
 }
 
 function textIfThere(path: string): string {

@@ -14,6 +14,7 @@ import {
   type Sandbox,
 } from '../src/sandbox/index.ts';
 import { makeBusyboxRoot } from './busybox-image.ts';
+import { commandLine, namesIn } from './host-traces.ts';
 
 /** Long enough for gVisor on a loaded host with two cores. */
 export const DEADLINE_MS = 20_000;
@@ -136,29 +137,16 @@ function tracesOf(homeId: string, dir: string): string[] {
   const loops = readdirSync('/sys/block').filter((name) => name.startsWith('loop'));
   const backing = loops.map((name) => `/sys/block/${name}/loop/backing_file`).filter((path) => existsSync(path));
   return [
-    ...readdirSync('/sys/fs/cgroup').flatMap((name) => namesOf(`/sys/fs/cgroup/${name}/provost`)),
-    ...namesOf('/sys/fs/cgroup/provost'),
+    ...readdirSync('/sys/fs/cgroup').flatMap((name) => namesIn(`/sys/fs/cgroup/${name}/provost`)),
+    ...namesIn('/sys/fs/cgroup/provost'),
     ...mounts.filter((line) => line.includes(dir)),
     ...backing.map((path) => readFileSync(path, 'utf8')).filter((path) => path.includes(dir)),
-    ...namesOf('/run/provost'),
-    ...namesOf(join(dir, 'run')),
-    ...namesOf(join(dir, 'scratch')),
+    ...namesIn('/run/provost'),
+    ...namesIn(join(dir, 'run')),
+    ...namesIn(join(dir, 'scratch')),
     ...readdirSync('/proc')
       .filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes(dir))
       .map((pid) => commandLine(pid)),
     ...mounts.filter((line) => line.includes(homeId)),
   ].filter((trace) => trace.includes(homeId) || trace.includes(dir));
-}
-
-function namesOf(dir: string): string[] {
-  return existsSync(dir) ? readdirSync(dir).map((name) => join(dir, name)) : [];
-}
-
-function commandLine(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-  } catch {
-    // It has ended since the listing: no trace.
-    return '';
-  }
 }

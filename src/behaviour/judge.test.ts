@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../test/seeded-random.ts';
 import { canonicalJson } from '../base/index.ts';
 import {
   type AuditEvent,
@@ -42,17 +43,6 @@ const quiet: Window = {
 };
 
 const options = { active: true, grant: null };
-
-/** A seeded generator of numbers in 0..1 (mulberry32): the tests of statistics give the same answer every time. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** A program with ups and downs: heavy tails of bytes and calls, now and then a new peer, a new program, a rare call. */
 function busyWindow(random: () => number): Window {
@@ -163,7 +153,7 @@ describe('calibration', () => {
   const windows = 3000;
 
   it.each(seeds)('promises P(anomaly ≥ 1 − p) ≤ p on windows like those that it learnt (seed %i)', (seed) => {
-    const random = randomOf(seed);
+    const random = seededRandom(seed);
     let model = learnt(LEARNING_WINDOWS + 100, () => busyWindow(random));
     const anomalies: number[] = [];
     for (let at = 0; at < windows; at += 1) {

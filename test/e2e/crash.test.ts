@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seededRandom } from '../seeded-random.ts';
 import { writeBusyboxImage } from '../busybox-image.ts';
 import { freePort, openTestHome, type TestHome, until } from '../home-fixture.ts';
 import { needs } from '../needs.ts';
@@ -164,17 +165,6 @@ describe.skipIf(needs('root', 'runc', 'runsc', 'conmon', 'nft', 'busybox'))('aft
     expect(await home.ok('replay')).toMatch(/, 0 differ/);
   });
 });
-
-/** Numbers in 0..1 that a seed gives again. @source mulberry32 */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Known {
   readonly name: string;
