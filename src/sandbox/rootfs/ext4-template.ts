@@ -11,8 +11,8 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { randomUUID } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf, exitStatus, formatSize, messageOf, MIB } from '../../base/index.ts';
 import { SandboxError } from '../driver.ts';
@@ -60,7 +60,7 @@ export function openExt4Templates(kernel: Kernel): Ext4Templates {
       const size = checkedSize(path, sizeBytes);
       const known = templates.get(size);
       if (known !== undefined) return writeExtents(path, size, known);
-      const made = await makeTemplate(kernel, dirname(path), size);
+      const made = await makeTemplate(kernel, templatePath(path), size);
       const [oldest] = templates.keys();
       if (templates.size >= TEMPLATES_MAX && oldest !== undefined) templates.delete(oldest);
       templates.set(size, made);
@@ -87,8 +87,18 @@ function freeBytes(path: string): number {
   }
 }
 
-async function makeTemplate(kernel: Kernel, dir: string, size: number): Promise<readonly Extent[]> {
-  const path = join(dir, `template-${randomUUID()}.ext4`);
+/** Where the first template of a size is made: beside the image, by a name that is known after a crash, too. */
+function templatePath(image: string): string {
+  return `${image}.template`;
+}
+
+/** Removes an image, and what a crash has left of the template for it; nothing there is fine. */
+export async function removeImage(path: string): Promise<void> {
+  await rm(templatePath(path), { force: true });
+  await rm(path, { force: true });
+}
+
+async function makeTemplate(kernel: Kernel, path: string, size: number): Promise<readonly Extent[]> {
   try {
     writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
     truncateSync(path, size);

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -22,7 +22,7 @@ import { MIB } from '../../base/index.ts';
 import { mountPointsUnder, readMountTable } from '../kernel/mount-table.ts';
 import { openKernel } from '../kernel/syscall.ts';
 import { openRootfs, type Rootfs } from './rootfs.ts';
-import { openLayerWrites } from './writable-layer.ts';
+import { openLayerWrites, removeWritableLayer } from './writable-layer.ts';
 
 const ID_FIRST = 1_500_000;
 
@@ -239,6 +239,27 @@ describe.skipIf(needs('root', 'mkfs.ext4'))('a writable layer (root)', () => {
     expect(() =>
       asWorkload('i=0; while [ $i -lt 4096 ]; do : > f$i || exit 1; i=$((i + 1)); done 2>/dev/null', root),
     ).toThrow();
+  });
+
+  it('is taken away whole also when its maker was killed while it made the file system', async () => {
+    await using stage = new Stage();
+    const commands = stage.layer('commands', { 'mkfs.ext4': '#!/bin/sh\nkill -9 $PPID\n' });
+    chmodSync(join(commands, 'mkfs.ext4'), 0o755);
+    const dir = join(stage.dir, 'scratch');
+    mkdirSync(dir);
+    const module = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
+    const script = `
+      const { openRootfs } = await import(${module('./rootfs.ts')});
+      const { openKernel } = await import(${module('../kernel/syscall.ts')});
+      const plan = { dir: ${JSON.stringify(dir)}, diskBytes: ${32 * MIB}, idRangeFirst: ${ID_FIRST} };
+      await openRootfs(openKernel()).makeWritableLayer(plan);`;
+    const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      env: { ...process.env, PATH: `${commands}:${process.env['PATH'] ?? ''}` },
+    });
+    expect(signal).toBe('SIGKILL');
+    expect(readdirSync(dir)).not.toEqual([]);
+    await removeWritableLayer(openKernel(), dir);
+    expect(readdirSync(dir)).toEqual([]);
   });
 
   it('takes up only what was written to it', async () => {

@@ -1,9 +1,8 @@
 // A writable layer that holds no more than the disk grant: an ext4 file system of that size in a sparse file.
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Kernel, MOUNT } from '../kernel/syscall.ts';
-import type { Ext4Templates } from './ext4-template.ts';
+import { type Ext4Templates, removeImage } from './ext4-template.ts';
 import { attachLoop, loopDeviceOf, openWriteCounter } from './loop-device.ts';
 import { mountError, removeMountPoint, unmounted } from './unmount.ts';
 
@@ -58,7 +57,7 @@ export async function removeWritableLayer(kernel: Kernel, dir: string): Promise<
   const target = join(dir, MOUNT_NAME);
   await unmounted(kernel, target);
   await removeMountPoint(target);
-  await rm(join(dir, IMAGE_NAME), { force: true });
+  await removeImage(join(dir, IMAGE_NAME));
 }
 
 function mountImage(kernel: Kernel, image: string, target: string): void {
