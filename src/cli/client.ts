@@ -75,20 +75,25 @@ export class Client {
 
   /** The lines of a JSON Lines reply, parsed as they come. */
   async *lines(call: Call): AsyncGenerator {
-    const reply = await this.open(call);
-    if ((reply.statusCode ?? 500) >= 400) throw new RemoteError(errorDocument.parse(JSON.parse(await readAll(reply))));
+    const reply = await this.#openStream(call);
     for await (const line of textLines(reply)) if (line !== '') yield JSON.parse(line);
   }
 
   /** The data of a stream of server-sent events, parsed, with the number to resume from. */
   async *events(path: string, signal?: AbortSignal): AsyncGenerator<{ seq: number; value: unknown }> {
-    const reply = await this.open({ method: 'GET', path, ...(signal === undefined ? {} : { signal }) });
-    if ((reply.statusCode ?? 500) >= 400) throw new RemoteError(errorDocument.parse(JSON.parse(await readAll(reply))));
+    const reply = await this.#openStream({ method: 'GET', path, ...(signal === undefined ? {} : { signal }) });
     let seq = 0;
     for await (const line of textLines(reply)) {
       if (line.startsWith('id: ')) seq = Number(line.slice(4));
       else if (line.startsWith('data: ')) yield { seq, value: JSON.parse(line.slice(6)) };
     }
+  }
+
+  /** A reply that is read as it comes; a refusal is whole at once. */
+  async #openStream(call: Call): Promise<IncomingMessage> {
+    const reply = await this.open(call);
+    if ((reply.statusCode ?? 500) >= 400) throw new RemoteError(errorDocument.parse(JSON.parse(await readAll(reply))));
+    return reply;
   }
 
   async isUp(): Promise<boolean> {

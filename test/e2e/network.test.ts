@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Network, networkFindings, type NetworkPlan, openNetwork } from '../../src/sandbox/index.ts';
+import { freePort } from '../home-fixture.ts';
 import { needs } from '../needs.ts';
 import { GET, NetworkHost, networkTraces, openRemoteHost, type RemoteHost, until } from '../network-fixture.ts';
 
@@ -252,9 +253,4 @@ async function listenHere(): Promise<{ readonly port: number } & Disposable> {
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   return { port, [Symbol.dispose]: () => void server.close() };
-}
-
-async function freePort(): Promise<number> {
-  using server = await listenHere();
-  return server.port;
 }
