@@ -14,7 +14,7 @@ import { makeRoom } from './making-room.ts';
 import { refuseOwnFolders } from './mounts.ts';
 import { publish } from './publishing.ts';
 import { reassess } from './reassessing.ts';
-import { documentTypes, record } from './recording.ts';
+import { recordDeploy } from './recording.ts';
 import { type Before, comeBack } from './revisions.ts';
 import { newRunning, type Revision, type Running, type Standing } from './running.ts';
 import { admittedEvent, refusedBy } from './starting.ts';
@@ -94,7 +94,7 @@ async function deploy(context: EngineContext, running: Running, deployment: Depl
   }
   context.workloads.set(running.name, running);
   saveWorkload(context, running);
-  context.inBackground(recordDeploy(context, running));
+  context.inBackground(recordDeploy(context, running, null));
   // A key may have been revoked while it was being made.
   context.inBackground(reassess(context, running));
 }
@@ -116,23 +116,6 @@ async function announce(
   const logIndex = await admitted;
   running.standing = { ...running.standing, logIndex };
   report(publish(context, running, admittedEvent(context, running.revision, running.standing)));
-}
-
-function recordDeploy(context: EngineContext, running: Running): Promise<number> {
-  const { revision, standing } = running;
-  return record(context, {
-    kind: 'deploy',
-    type: documentTypes.deploy,
-    document: {
-      workload: running.name,
-      revision: revision.number,
-      requestDigest: revision.requestDigest,
-      grant: standing.grant,
-    },
-    subjects: [revision.artifact.digest],
-    parents: [standing.logIndex],
-    flush: false,
-  });
 }
 
 async function readRevision(

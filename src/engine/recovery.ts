@@ -1,6 +1,6 @@
 // After a crash: adopts what runs, clears away what does not, and lets nothing keep more than its last logged grant.
 import { messageOf } from '../base/index.ts';
-import { clearOrphans, type SandboxRecord } from '../sandbox/index.ts';
+import { clearOrphans, type SandboxRecord, UNKNOWN_EXIT_CODE } from '../sandbox/index.ts';
 import type { InstanceRow, WorkloadRow } from '../store/index.ts';
 import { assess } from './assessing.ts';
 import type { EngineContext } from './context.ts';
@@ -11,9 +11,6 @@ import { publish } from './publishing.ts';
 import { restart, willRestart } from './restarting.ts';
 import { type Instance, newRunning, type Running } from './running.ts';
 import { loadRevision, saveWorkload, type WorkloadDocument } from './workload-store.ts';
-
-/** What conmon says, too, when nobody saw a process end. */
-const UNKNOWN_EXIT_CODE = 255;
 
 /** Brings the engine's memory and the host back together. Called once, before anything else may happen. */
 export async function recover(context: EngineContext): Promise<void> {

@@ -1,5 +1,6 @@
 // The same revision in another sandbox: what the grant now asks for, or nothing.
 import { messageOf } from '../base/index.ts';
+import { UNKNOWN_EXIT_CODE } from '../sandbox/index.ts';
 import type { EngineContext } from './context.ts';
 import { end } from './ending.ts';
 import { launch } from './launching.ts';
@@ -59,11 +60,8 @@ export async function launchOrContain(
 /** Nothing of the workload runs, and nothing will before a person says so. */
 export function contain(context: EngineContext, running: Running, reason: string): void {
   running.state = 'contained';
-  const { code, signal } = running.exit ?? { code: UNKNOWN_EXIT, signal: null };
+  const { code, signal } = running.exit ?? { code: UNKNOWN_EXIT_CODE, signal: null };
   running.exit = { code, signal, oomKilled: false, atMs: context.clock.nowMs(), reason };
   publish(context, running, { event: 'exited', code, signal, reason, final: true });
   saveWorkload(context, running);
 }
-
-/** The code of an end that nobody saw, as conmon has it. */
-const UNKNOWN_EXIT = 255;

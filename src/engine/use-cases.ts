@@ -17,7 +17,7 @@ import { renderMetrics } from './metrics.ts';
 import { attachPath, readOutput } from './output.ts';
 import { clearOverride, setOverride } from './overriding.ts';
 import { scoreDocumentOf } from './reading.ts';
-import { documentTypes, record } from './recording.ts';
+import { recordDeploy } from './recording.ts';
 import { respond } from './responding.ts';
 import { rollBack } from './revisions.ts';
 import type { Running } from './running.ts';
@@ -94,21 +94,7 @@ async function stopAll(context: EngineContext): Promise<void> {
 /** A person's rollback is in the ledger with its reason. */
 async function rollBackByPerson(context: EngineContext, running: Running, reason: string): Promise<void> {
   await running.lane.run(() => rollBack(context, running, 'person'));
-  const { name, revision, standing } = running;
-  await record(context, {
-    kind: 'deploy',
-    type: documentTypes.deploy,
-    document: {
-      workload: name,
-      revision: revision.number,
-      requestDigest: revision.requestDigest,
-      grant: standing.grant,
-      reason,
-    },
-    subjects: [revision.artifact.digest],
-    parents: [standing.logIndex],
-    flush: false,
-  });
+  await recordDeploy(context, running, reason);
 }
 
 function findWorkload(context: EngineContext, name: string): Running {

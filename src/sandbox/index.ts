@@ -23,6 +23,7 @@ export { collectWindow, type CounterSnapshot, isActive, type WindowSources } fro
 export { networkFindings } from './network/findings.ts';
 export { type NetworkOptions, openNetwork } from './network/network.ts';
 export { type AttachedOutput, type Attachment, openAttachment } from './runtime/attachment.ts';
+export { UNKNOWN_EXIT_CODE } from './runtime/exit-watch.ts';
 export { type LogLine, readCriLog, type ReadLogOptions } from './runtime/cri-log.ts';
 export { type DriverOptions, openDrivers } from './runtime/open-drivers.ts';
 export { clearOrphans, freezeSandboxes, type OrphanSearch } from './runtime/orphans.ts';
