@@ -247,6 +247,15 @@ describe.skipIf(needs('root', 'runc', 'runsc', 'conmon', 'busybox', 'mkfs.ext4')
       expect(host.traces().filter((trace) => trace.includes(sandbox.record.id))).toEqual([]);
     });
 
+    it('leaves nothing of one that was never started, nor of what waited to start it', async () => {
+      const sandbox = await host.create(name, sh('true'));
+      expect(host.traces().some((trace) => trace.includes(sandbox.record.id))).toBe(true);
+      await sandbox.kill();
+      await sandbox.remove();
+      const left = (): string[] => host.traces().filter((trace) => trace.includes(sandbox.record.id));
+      await until('its last process has ended', () => left().length === 0);
+    });
+
     it('keeps no descriptor and no process of what has ended', async () => {
       const open = (): number => readdirSync('/proc/self/fd').length;
       const cycle = async (): Promise<void> => {

@@ -26,8 +26,10 @@ export interface CgroupGroup extends Disposable {
   effective(): Effective;
   /** Puts a process into every hierarchy of the group. */
   admit(pid: number): void;
-  /** As `admit`, off the main thread, of a process that was just started: into every hierarchy, or the v2 tree alone. */
-  admitInBackground(pid: number, hierarchies: 'all' | 'v2'): Promise<void>;
+  /** Puts a process that was just started into the group of the v2 tree, off the main thread. */
+  admitToV2(pid: number): Promise<void>;
+  /** The `tasks` files of the v1 hierarchies: a process of one thread that writes 0 into them is in the group at once. */
+  readonly tasksFiles: readonly string[];
   /** Puts every process that a runtime placed in some hierarchy of the group into its v2 group too. */
   gather(): void;
   freeze(): Promise<void>;
@@ -78,7 +80,10 @@ function groupOf(layout: CgroupLayout, name: GroupName): CgroupGroup {
     apply: (limits) => limiter.apply(limits),
     effective: () => limiter.effective(),
     admit: (pid) => admit(ownFolders(), pid),
-    admitInBackground: (pid, hierarchies) => admitInBackground(hierarchies === 'v2' ? [folders.v2] : ownFolders(), pid),
+    admitToV2: (pid) => admitInBackground([folders.v2], pid),
+    get tasksFiles() {
+      return ownFolders().flatMap((folder) => (folder === folders.v2 ? [] : [join(folder, 'tasks')]));
+    },
     gather: () => gather(folders.v2, allFolders),
     freeze: () => freezer.freeze(),
     thaw: () => freezer.thaw(),

@@ -41,6 +41,15 @@ async function moveInBackground(file: string, pid: number): Promise<void> {
   }
 }
 
+/**
+ * Has the kernel begin, off the main thread, the grace period before the first move of a process between v2 groups, some ten
+ * milliseconds, by a move that changes nothing; moves that come soon after find it over.
+ */
+export async function expectMoves(layout: CgroupLayout): Promise<void> {
+  const path = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1];
+  if (path !== undefined) await moveInBackground(join(layout.v2, path, 'cgroup.procs'), process.pid);
+}
+
 /** Puts a process where this one is, in every hierarchy, off the main thread. */
 export async function joinOurGroups(layout: CgroupLayout, pid: number): Promise<void> {
   const lines = readFileSync('/proc/self/cgroup', 'utf8').split('\n');

@@ -86,6 +86,8 @@ export interface Kernel {
   nextData(descriptor: number, offset: number): number | null;
   /** Offset of the next hole of a sparse file from `offset` on; null when there is none before its end. */
   nextHole(descriptor: number, offset: number): number | null;
+  /** Makes a FIFO with permissions `mode`. */
+  makeFifo(path: string, mode: number): void;
   ioctl(descriptor: number, request: number, argument: number): number;
   ioctlBuffer(descriptor: number, request: number, argument: Buffer): number;
 }
@@ -107,6 +109,7 @@ interface Calls {
   readonly exit: unknown;
   readonly wait4: (pid: number, status: null, options: number, usage: null) => number;
   readonly lseek: (descriptor: number, offset: number, whence: number) => number;
+  readonly mkfifo: (path: string, mode: number) => number;
   readonly ioctl: (descriptor: number, request: number, argument: number) => number;
   readonly ioctlBuffer: (descriptor: number, request: number, argument: Buffer) => number;
 }
@@ -157,6 +160,7 @@ export function openKernel(): Kernel {
     },
     nextData: (descriptor, offset) => seek(calls, descriptor, offset, SEEK_DATA),
     nextHole: (descriptor, offset) => seek(calls, descriptor, offset, SEEK_HOLE),
+    makeFifo: (path, mode) => void checked('mkfifo', path, calls.mkfifo(path, mode)),
     ioctl: (descriptor, request, argument) =>
       checked('ioctl', `request 0x${request.toString(16)}`, calls.ioctl(descriptor, request, argument)),
     ioctlBuffer: (descriptor, request, argument) =>
@@ -191,6 +195,7 @@ function bindCalls(): Calls {
     exit: libc.symbol('_exit'),
     wait4: libc.func('int wait4(int pid, void *status, int options, void *usage)'),
     lseek: libc.func('int64_t lseek(int descriptor, int64_t offset, int whence)'),
+    mkfifo: libc.func('int mkfifo(const char *path, unsigned int mode)'),
     ioctl: libc.func('int ioctl(int descriptor, unsigned long request, long argument)'),
     ioctlBuffer: libc.func('int ioctl(int descriptor, unsigned long request, _Inout_ void *argument)'),
   };

@@ -20,6 +20,10 @@ export interface MonitorOptions {
   readonly logBytesMax: number;
   /** Called with the monitor's pid while it waits, before it has any child: what must be true when the runtime begins. */
   readonly prepare: (pid: number) => Promise<void>;
+  /** Called once the monitor goes on: what can be done while the runtime works. */
+  readonly begun: () => void;
+  /** Files into which the monitor writes 0 before it begins: the groups that it joins. */
+  readonly joins: readonly string[];
 }
 
 export interface Monitor {
@@ -60,7 +64,7 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   mkdirSync(runLayout.bundle(options.runDir), { recursive: true, mode: 0o700 });
   mkdirSync(runLayout.exitDir(options.runDir), { recursive: true });
   mkdirSync(dirname(options.logPath), { recursive: true });
-  const child = spawn(options.conmonPath, monitorArguments(options), {
+  const child = spawn('/bin/sh', ['-c', JOIN_AND_BECOME, 'sh', ...options.joins, '--', ...monitorCommand(options)], {
     cwd: runLayout.bundle(options.runDir),
     detached: true,
     stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
@@ -83,6 +87,7 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
     if (child.pid === undefined) return await failed;
     await Promise.race([options.prepare(child.pid), failed]);
     start.end('\0');
+    options.begun();
     const message = await Promise.race([readSync(sync), failed]);
     child.unref();
     return { pid: child.pid, workloadPid: workloadPidOf(message), process: child };
@@ -95,10 +100,17 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   }
 }
 
-function monitorArguments(options: MonitorOptions): string[] {
+/**
+ * A process that writes itself into a v1 group moves at once; when another writes its number, the kernel first waits for all of its
+ * readers, some ten milliseconds.
+ */
+const JOIN_AND_BECOME = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit; shift; done; shift; exec "$@"';
+
+function monitorCommand(options: MonitorOptions): string[] {
   const { id, runDir } = options;
   const runtimeArguments = [`--root=${runLayout.runtimeRoot(runDir)}`, ...options.runtimeArguments];
   return [
+    options.conmonPath,
     ...['--api-version', '1', '--sync', '--cid', id, '--cuuid', id, '--name', id],
     ...['--runtime', options.runtimePath, ...runtimeArguments.flatMap((argument) => ['--runtime-arg', argument])],
     ...['--bundle', runLayout.bundle(runDir), '--container-pidfile', join(runDir, 'pid')],

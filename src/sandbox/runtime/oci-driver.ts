@@ -3,7 +3,7 @@ import { exitStatus } from '../../base/index.ts';
 import type { Isolation, LiveGrant } from '../../policy/index.ts';
 import { removeParents } from '../cgroup/group-folders.ts';
 import { type CgroupGroup, makeGroup, openGroup } from '../cgroup/group.ts';
-import { joinOurGroups } from '../cgroup/members.ts';
+import { expectMoves, joinOurGroups } from '../cgroup/members.ts';
 import type { CgroupLayout } from '../cgroup/layout.ts';
 import {
   type Driver,
@@ -15,6 +15,7 @@ import {
   SandboxError,
   type SandboxRecord,
 } from '../driver.ts';
+import type { Kernel } from '../kernel/syscall.ts';
 import { type Monitor, startMonitor } from './conmon.ts';
 import { openExitWatch } from './exit-watch.ts';
 import { exitLeftBehind, OciSandbox } from './oci-sandbox.ts';
@@ -39,12 +40,21 @@ export interface OciRuntime {
   readonly pidsOfRuntime: number;
   /** See `OciSandboxParts`. */
   readonly isHeavyStart: boolean;
-  /** Puts the monitor where the processes that it starts must be; they inherit its groups. */
-  readonly enter: (group: CgroupGroup, monitorPid: number) => Promise<void>;
-  /** Once the container is there: every process of it is where it must be. */
-  readonly settle: (group: CgroupGroup) => void;
+  /** The monitor joins the groups, so that all that it starts is born there; else the runtime puts the container into them. */
+  readonly isBornInGroups: boolean;
+  /** Called while the runtime creates the container: what can be done of its start already. */
+  readonly expectStart: (tools: StartTools, launch: StartedSandbox) => ExpectedStart;
+}
+
+export interface StartTools {
+  readonly kernel: Kernel;
+  readonly runtime: Runtime;
+}
+
+/** The start of one container. Disposing of it takes away what waits for it. */
+export interface ExpectedStart extends Disposable {
   /** Lets the first instruction run. */
-  readonly start: (runtime: Runtime, launch: StartedSandbox, ended: AbortSignal) => Promise<void>;
+  go(ended: AbortSignal): Promise<void>;
 }
 
 /** What a start needs to know; all of it outlives the supervisor. */
@@ -105,13 +115,7 @@ export class OciDriver implements Driver {
     const group = openGroup(this.#settings.layout, { homeId: record.homeId, id: record.id });
     if (group === null) return null;
     await this.#leave(group, record.monitorPid);
-    return this.#sandboxOf({
-      record,
-      group,
-      runtime: (await this.#tools()).runtime,
-      terminal: record.terminal,
-      isStarted: true,
-    });
+    return this.#sandboxOf({ record, group, terminal: record.terminal, start: null });
   }
 
   lastExit(record: SandboxRecord): Exit | null {
@@ -134,23 +138,26 @@ export class OciDriver implements Driver {
     const names = { homeId: launch.homeId, id: launch.id };
     const group = makeGroup(layout, names);
     undo.defer(() => this.#removeGroup(group, launch.homeId));
+    // It saves time, and nothing else.
+    void expectMoves(layout).catch(() => undefined);
     group.apply({ ...startup, pids: startup.pids + this.#runtime.pidsOfRuntime });
     undo.defer(() => removeStage(this.#settings, launch));
     // Whatever the runtime left running holds the root: it ends before the stage goes.
     undo.defer(() => group.kill());
-    const monitor = await this.#createContainer(launch, tools, group);
-    this.#runtime.settle(group);
-    return this.#sandboxOf({
-      record: recordOf(this.name, launch, { monitor, group }),
-      group,
-      runtime: tools.runtime,
-      terminal: launch.terminal,
-      isStarted: false,
-    });
+    const { monitor, start } = await this.#createContainer({ launch, tools, undo, group });
+    group.gather();
+    const record = recordOf(this.name, launch, { monitor, group });
+    return this.#sandboxOf({ record, group, terminal: launch.terminal, start });
   }
 
-  async #createContainer(launch: LaunchPart, tools: Tools, group: CgroupGroup): Promise<Monitor> {
-    return startMonitor({
+  /**
+   * Where v1 groups limit, the move into the v2 group, for which the kernel takes some ten milliseconds, goes on while the runtime
+   * works: nothing of the workload runs yet, and what was born before it is gathered after it.
+   */
+  async #createContainer({ launch, tools, undo, group }: Creating): Promise<Created> {
+    const { kernel, layout } = this.#settings;
+    let [moved, start]: [Promise<void>, ExpectedStart | null] = [Promise.resolve(), null];
+    const monitor = await startMonitor({
       conmonPath: tools.conmonPath,
       id: launch.id,
       runDir: launch.runDir,
@@ -160,23 +167,36 @@ export class OciDriver implements Driver {
       stdinOpen: launch.stdinOpen,
       logPath: launch.logPath,
       logBytesMax: launch.logBytesMax,
-      prepare: (pid) => bothDone(this.#runtime.enter(group, pid), openStage(this.#settings, launch, group.path)),
+      joins: this.#runtime.isBornInGroups ? group.tasksFiles : [],
+      prepare: (pid) => {
+        moved = group.admitToV2(pid);
+        // Asked for its outcome below.
+        moved.catch(() => undefined);
+        const staged = openStage(this.#settings, launch, group.path);
+        return layout.limits === 'v2' ? bothDone(moved, staged) : staged;
+      },
+      begun: () => {
+        start = undo.use(this.#runtime.expectStart({ kernel, runtime: tools.runtime }, launch));
+      },
     });
+    await moved;
+    return { monitor, start };
   }
 
-  #sandboxOf({ record, group, runtime, terminal, isStarted }: FoundSandbox): Sandbox {
+  #sandboxOf({ record, group, terminal, start }: FoundSandbox): Sandbox {
     return new OciSandbox({
       record,
       group,
       terminal,
       exitWatch: openExitWatch(record),
       openWrites: () => openLayerWrites(scratchDirOf(record)),
-      isStarted,
+      isStarted: start === null,
       pidsOfRuntime: this.#runtime.pidsOfRuntime,
       isHeavyStart: this.#runtime.isHeavyStart,
-      start: (ended) => this.#runtime.start(runtime, record, ended),
+      start: (ended) => start?.go(ended) ?? Promise.resolve(),
       leave: () => this.#leave(group, record.monitorPid),
       remove: async () => {
+        start?.[Symbol.dispose]();
         await removeStage(this.#settings, record);
         await this.#removeGroup(group, record.homeId);
       },
@@ -203,9 +223,9 @@ async function bothDone(...works: readonly Promise<void>[]): Promise<void> {
 interface FoundSandbox {
   readonly record: SandboxRecord;
   readonly group: CgroupGroup;
-  readonly runtime: Runtime;
   readonly terminal: boolean;
-  readonly isStarted: boolean;
+  /** Null for one that was found running. */
+  readonly start: ExpectedStart | null;
 }
 
 interface Tools {
@@ -218,6 +238,15 @@ interface Building {
   readonly startup: LiveGrant;
   readonly tools: Tools;
   readonly undo: AsyncDisposableStack;
+}
+
+interface Creating extends Omit<Building, 'startup'> {
+  readonly group: CgroupGroup;
+}
+
+interface Created {
+  readonly monitor: Monitor;
+  readonly start: ExpectedStart | null;
 }
 
 function recordOf(

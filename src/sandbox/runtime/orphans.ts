@@ -63,12 +63,12 @@ async function endGroup(layout: CgroupLayout, name: { readonly homeId: string; r
   await group.remove();
 }
 
-/** Ends the conmon of this id, and a runtime that it has just started; no other process has the id for an argument. */
+/** Ends the conmon of this id, what is about to become it, and a runtime that works for it; no other process has the id for an argument. */
 function endMonitors(id: string): void {
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     const args = argumentsOf(entry);
-    const isMonitor = args[0]?.endsWith('/conmon') === true && args[args.indexOf('--cid') + 1] === id;
+    const isMonitor = args.some((word) => word.endsWith('/conmon')) && args[args.indexOf('--cid') + 1] === id;
     const isRuntime = /\/run(c|sc)$/.test(args[0] ?? '') && args.at(-1) === id;
     if (isMonitor || isRuntime) endProcess(Number(entry));
   }

@@ -6,7 +6,7 @@ import { type DriverSettings, OciDriver, type OciRuntime } from './oci-driver.ts
 
 /**
  * runc puts its init into our groups itself, by `linux.cgroupsPath`; runc and conmon stay where the supervisor is, so that a
- * small grant does not slow them down. It knows nothing of a v2 tree beside v1 controllers: there they are born in our leaf.
+ * small grant does not slow them down. It knows nothing of a v2 tree beside v1 controllers: there we put them.
  */
 const runc: OciRuntime = {
   name: 'runc',
@@ -14,9 +14,11 @@ const runc: OciRuntime = {
   telemetry: new Set(['cgroup', 'network', 'syscalls']),
   pidsOfRuntime: 0,
   isHeavyStart: false,
-  enter: (group, monitorPid) => group.admitInBackground(monitorPid, 'v2'),
-  settle: (group) => group.gather(),
-  start: (_runtime, { id, runDir }, ended) => openExecFifo(runLayout.runtimeRoot(runDir), id, ended),
+  isBornInGroups: false,
+  expectStart: (_tools, { id, runDir }) => ({
+    go: (ended) => openExecFifo(runLayout.runtimeRoot(runDir), id, ended),
+    [Symbol.dispose]: () => undefined,
+  }),
 };
 
 /** The driver for isolation `container`. */

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { Probe } from '../driver.ts';
 import type { OciConfig } from './oci-spec.ts';
@@ -121,32 +121,40 @@ export function probeProgram(): Buffer {
   return elf;
 }
 
-interface LimitedRun {
+export interface LimitedRun {
   readonly code: number | null;
   readonly output: string;
   readonly isTimeout: boolean;
 }
 
+/** A command in its own process group. */
+export interface GroupedRun {
+  /** Its end; when that does not come in time, the whole group is ended. */
+  within(timeoutMs: number): Promise<LimitedRun>;
+  /** How its first thread ranks against others for CPU: `os.constants.priority`. */
+  setPriority(priority: number): void;
+  /** Ends the whole group. */
+  kill(): void;
+}
+
 /** Runs a command in its own process group and ends the whole group when the time is over. */
 export function runLimited(path: string, args: readonly string[], timeoutMs = PROBE_TIMEOUT_MS): Promise<LimitedRun> {
-  return new Promise((resolve) => {
-    const child: ChildProcess = spawn(path, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    let isTimeout = false;
-    const take = (chunk: Buffer): void => {
-      if (output.length < OUTPUT_BYTES_MAX) output += chunk.toString('utf8');
-    };
-    child.stdout?.on('data', take);
-    child.stderr?.on('data', take);
-    const timer = setTimeout(() => {
-      isTimeout = true;
-      endGroup(child.pid);
-      // A grandchild may hold the pipes: what was said until now is the answer.
-      child.stdout?.destroy();
-      child.stderr?.destroy();
-    }, timeoutMs);
+  return startGrouped(path, args).within(timeoutMs);
+}
+
+/** Starts a command in its own process group. */
+export function startGrouped(path: string, args: readonly string[]): GroupedRun {
+  const child: ChildProcess = spawn(path, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  let [isTimeout, hasEnded] = [false, false];
+  const take = (chunk: Buffer): void => {
+    if (output.length < OUTPUT_BYTES_MAX) output += chunk.toString('utf8');
+  };
+  child.stdout?.on('data', take);
+  child.stderr?.on('data', take);
+  const ended = new Promise<LimitedRun>((resolve) => {
     const finish = (code: number | null): void => {
-      clearTimeout(timer);
+      hasEnded = true;
       resolve({ code, output, isTimeout });
     };
     child.once('error', (error) => {
@@ -155,6 +163,28 @@ export function runLimited(path: string, args: readonly string[], timeoutMs = PR
     });
     child.once('exit', finish);
   });
+  return {
+    within: async (timeoutMs) => {
+      const timer = setTimeout(() => {
+        isTimeout = true;
+        endGroup(child.pid);
+        // A grandchild may hold the pipes: what was said until now is the answer.
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      }, timeoutMs);
+      try {
+        return await ended;
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    setPriority: (priority) => {
+      if (!hasEnded && child.pid !== undefined) setPriority(child.pid, priority);
+    },
+    kill: () => {
+      if (!hasEnded) endGroup(child.pid);
+    },
+  };
 }
 
 function endGroup(pid: number | undefined): void {
