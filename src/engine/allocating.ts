@@ -30,9 +30,18 @@ export interface Allocated {
   readonly mustRelaunch: boolean;
   /** Why it may not run at all; null when it may. */
   readonly refusal: readonly string[] | null;
+  /** A fall is in the journal and was told; what contains it further does not wait for that. */
+  readonly told: Promise<void>;
 }
 
-const UNCHANGED: Allocated = { triggers: [], before: null, applyMs: 0, mustRelaunch: false, refusal: null };
+const UNCHANGED: Allocated = {
+  triggers: [],
+  before: null,
+  applyMs: 0,
+  mustRelaunch: false,
+  refusal: null,
+  told: Promise.resolve(),
+};
 const TOO_WEAK: Allocated = { ...UNCHANGED, mustRelaunch: true };
 
 export interface AllocateOptions {
@@ -60,7 +69,7 @@ export async function allocateResources(
   const mustRelaunch = decided.outcome.decision.kind === 'granted' && decided.outcome.decision.relaunch;
   if (isSameGrant(before.grant, after.grant) && before.grantedTier === after.grantedTier) {
     running.standing = { ...after, grant: before.grant };
-    return mustRelaunch && !running.isFalling ? TOO_WEAK : UNCHANGED;
+    return mustRelaunch && running.falling === null ? TOO_WEAK : UNCHANGED;
   }
   const change = { decided, before, after, decideMs };
   if (!isRestriction(before, after)) {
@@ -132,24 +141,35 @@ async function enforceThenLog(
   context: EngineContext,
   running: Running,
   change: Change,
-): Promise<Pick<Allocated, 'before' | 'applyMs'>> {
+): Promise<Pick<Allocated, 'before' | 'applyMs' | 'told'>> {
   running.standing = change.after;
-  running.isFalling = true;
-  try {
-    const before = await kernelState(context, running.instance);
-    const applyMs = await enforce(context, running, change.after.grant);
-    const logIndex = await attemptLog(context, running, change.decided);
-    await finish(context, running, change, { applyMs, logIndex });
-    return { before, applyMs };
-  } finally {
-    running.isFalling = false;
-  }
+  const enforced = enforceFall(context, running, change.after.grant);
+  const told = enforced.then(({ applyMs }) => tellFall(context, running, change, applyMs));
+  const falling = Promise.allSettled([told]).then(() => {
+    if (running.falling === falling) running.falling = null;
+  });
+  running.falling = falling;
+  return { ...(await enforced), told };
+}
+
+async function enforceFall(
+  context: EngineContext,
+  running: Running,
+  grant: Grant,
+): Promise<Pick<Allocated, 'applyMs'> & { readonly before: Record<string, unknown> }> {
+  const before = await kernelState(context, running.instance);
+  return { before, applyMs: await enforce(context, running, grant) };
+}
+
+async function tellFall(context: EngineContext, running: Running, change: Change, applyMs: number): Promise<void> {
+  const logIndex = await attemptLog(context, running, change.decided);
+  await finish(context, running, change, { applyMs, logIndex });
 }
 
 /** A restriction holds whether or not the journal takes it: what follows from it must not wait for a full disk. */
 async function attemptLog(context: EngineContext, running: Running, decided: Decided): Promise<number> {
   try {
-    // At once all the same: what follows from a fall waits for its index.
+    // At once all the same: no instruction of what follows from a fall runs before it is in the journal.
     return await recordDecision(context, running, decided, { flush: true });
   } catch (error) {
     context.log.error(

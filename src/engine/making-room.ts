@@ -30,7 +30,9 @@ async function shrinkOthers(context: EngineContext, shrink: readonly Shrink[]): 
   for (const { id, cpuMillicores, memoryBytes } of shrink) {
     const running = context.workloads.get(id);
     if (running !== undefined && running.instance !== null) {
-      await allocateResources(context, running, { window: null, bound: { cpuMillicores, memoryBytes } });
+      const bound = { cpuMillicores, memoryBytes };
+      const { told } = await allocateResources(context, running, { window: null, bound });
+      await told;
     }
   }
 }

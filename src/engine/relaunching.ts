@@ -46,7 +46,8 @@ export async function launchOrContain(
   askedMs: number,
   endOld: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
-  const admitted = Promise.resolve();
+  // The fall that led here may be on its way into the journal still.
+  const admitted = running.falling ?? Promise.resolve();
   try {
     await launch(context, running, { askedMs, admitted, announceStreams: null, report: () => {}, endOld });
   } catch (error) {

@@ -79,13 +79,15 @@ export async function respond(
 ): Promise<void> {
   const response =
     opened ?? openResponse(context, running, allocated.triggers) ?? openForced(context, running, allocated);
-  if (response === null) return;
-  const triggers = opened === null ? response.triggers : [...opened.triggers, ...allocated.triggers];
-  await carryOutPlan(context, running, {
-    incident: response.incident,
-    plan: planFor(context, running, triggers, allocated),
-    allocated,
-  });
+  if (response !== null) {
+    const triggers = opened === null ? response.triggers : [...opened.triggers, ...allocated.triggers];
+    await carryOutPlan(context, running, {
+      incident: response.incident,
+      plan: planFor(context, running, triggers, allocated),
+      allocated,
+    });
+  }
+  await allocated.told;
 }
 
 /** What must be done although nothing triggered it: a sandbox that is too weak, code that may not run any more. */
@@ -144,7 +146,7 @@ export async function respondWith(
 interface Carried {
   readonly incident: IncidentDocument;
   readonly plan: readonly Action[];
-  readonly allocated: Pick<Allocated, 'before' | 'applyMs'> | null;
+  readonly allocated: Pick<Allocated, 'before' | 'applyMs' | 'told'> | null;
 }
 
 async function carryOutPlan(
@@ -164,7 +166,7 @@ async function carryOutPlan(
   const logged = attemptLog(context, incident, done);
   // The loop goes on for the other workloads meanwhile; the lane keeps this one's life in order.
   if (slow.length > 0) context.inBackground(carryOutSlow(context, running, incident, slow));
-  await logged;
+  await Promise.allSettled([allocated?.told, logged]);
   publish(context, running, {
     event: 'incident',
     id: incident.id,

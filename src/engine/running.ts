@@ -68,8 +68,8 @@ export interface Running {
   restarts: number;
   /** What this instance was found to do, as `kind/severity`, with the incident that was opened for it. */
   readonly reported: Map<string, string>;
-  /** A fall is being enforced and logged; what follows from it is its own response's to do. */
-  isFalling: boolean;
+  /** Set while a fall is being enforced and logged, until it is; what follows from it is its own response's to do. Never rejects. */
+  falling: Promise<void> | null;
   /** Set by whoever ends it on purpose, so that its exit is not taken for its own. */
   ending: EndReason | null;
 }
@@ -101,7 +101,7 @@ export function newRunning(
     instance: null,
     override: null,
     reported: new Map(),
-    isFalling: false,
+    falling: null,
     usage: null,
     anomaly: null,
     exit: null,
