@@ -7,7 +7,7 @@ import { type BenchHome, copyBundle, firstByteMs, openBenchHome } from './bench-
 import { type BenchRow, percentile, runAlone } from './row.ts';
 
 const TIMES_MAX = 1.5;
-const ROUNDS = 9;
+const ROUNDS = 15;
 const SAYS_SOMETHING = ['/bin/sh', '-c', 'echo first; exec sleep 1000'];
 const POLL_MS = 1;
 /** What a start still writes to the disk is not part of what follows; the same rest for both. */
