@@ -13,7 +13,7 @@ export async function run(): Promise<readonly BenchRow[]> {
   // On a disk, where the folder for temporary files may be memory.
   const dir = mkdtempSync('/var/tmp/provost-append-');
   try {
-    const journal = await openJournal(join(dir, 'journal'));
+    const journal = await openJournal(join(dir, 'journal'), 'bench');
     const bare = openSync(join(dir, 'bare'), 'a');
     const appended: number[] = [];
     const written: number[] = [];

@@ -12,7 +12,8 @@ export interface Home extends HomeLayout {
   /** Six lower-case hex digits: in the name of every cgroup, link, table and folder that this home makes on the host. */
   readonly id: string;
   readonly database: string;
-  readonly journalDir: string;
+  /** Of the journal, which is a log that others can read. */
+  readonly logDir: string;
   readonly contentDir: string;
   readonly keysDir: string;
   readonly attestationsDir: string;
@@ -62,7 +63,7 @@ function layOut(dir: string, id: string): Home {
     ...homeLayout(dir),
     id,
     database: at('state.sqlite'),
-    journalDir: at('journal'),
+    logDir: at('log'),
     contentDir: at('content'),
     keysDir: at('keys'),
     attestationsDir: at('attestations'),

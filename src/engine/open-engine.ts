@@ -48,7 +48,7 @@ export async function openEngine(options: { readonly home: Home }): Promise<Engi
 async function openContext(home: Home, stack: AsyncDisposableStack): Promise<EngineContext> {
   const log = pino({ name: 'provost', level: process.env['PROVOST_LOG_LEVEL'] ?? 'warn' }, pino.destination(2));
   // The lock first: whatever comes after may clear away what another supervisor still uses.
-  const journal = stack.use(await openJournal(home.journalDir));
+  const journal = stack.use(await openJournal(home.logDir, `provost/home/${home.id}`));
   for (const dir of [home.runDir, home.scratchDir, home.cacheDir]) mkdirSync(dir, { recursive: true, mode: 0o700 });
   const store = stack.use(openStore(home.database, { homeId: home.id }));
   const content = stack.use(await openContentStore(home.contentDir));

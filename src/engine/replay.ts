@@ -27,9 +27,6 @@ interface DecisionDocument {
   readonly outcome: DecisionOutcome;
 }
 
-/** Entries are read in steps of this many. */
-const STEP = 256;
-
 /**
  * Recomputes every decision of a home's journal, in order.
  *
@@ -43,16 +40,13 @@ export async function* replayDecisions(options: {
   const home = homeAt(options.homeDir);
   const content = await openContentStore(home.contentDir);
   const policies = new Policies(readHomePolicy(home.policyFile), content);
-  const journal = openJournalReader(home.journalDir);
-  for (let from = 0; from < journal.size; from += STEP) {
-    for (const entry of journal.read(from, STEP)) {
-      const leaf = parseLeaf(entry.bytes);
-      if (leaf.document.type !== documentTypes.decision) continue;
-      const document = await readDocument(content, leaf.document.digest, entry.index);
-      if (options.workload !== null && document.workload !== options.workload) continue;
-      const policy = await policies.load(document.policy);
-      yield compare(entry.index, document, computeDecision(policy, document.input));
-    }
+  for await (const entry of openJournalReader(home.logDir).entries()) {
+    const leaf = parseLeaf(entry.bytes);
+    if (leaf.document.type !== documentTypes.decision) continue;
+    const document = await readDocument(content, leaf.document.digest, entry.index);
+    if (options.workload !== null && document.workload !== options.workload) continue;
+    const policy = await policies.load(document.policy);
+    yield compare(entry.index, document, computeDecision(policy, document.input));
   }
 }
 

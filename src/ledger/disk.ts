@@ -1,8 +1,7 @@
 // Making a journal's file so that it is there whole or not at all, and naming what a disk refuses.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 
 import { errnoOf, exitStatus, messageOf } from '../base/index.ts';
-import { JOURNAL_HEADER } from './chain.ts';
 import { LedgerError } from './journal.ts';
 
 const NO_SPACE: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT']);
@@ -18,27 +17,6 @@ export function makeJournalFolder(dir: string): void {
     mkdirSync(dir, { recursive: true, mode: 0o750 });
   } catch (error) {
     throw writeError(dir, error);
-  }
-}
-
-/**
- * Makes the journal's file (mode 0640) with the header in it, unless it is there. Only the holder of the writer's lock may:
- * another's fresh file would replace one that is being written.
- *
- * @throws LedgerError LEDGER_NO_SPACE, LEDGER_STOPPED
- */
-export function makeJournalFile(dir: string, file: string): void {
-  if (existsSync(file)) return;
-  try {
-    const fresh = `${file}.new`;
-    withOpen(fresh, 'w', (fd) => {
-      writeSync(fd, JOURNAL_HEADER);
-      fsyncSync(fd);
-    });
-    renameSync(fresh, file);
-    withOpen(dir, 'r', fsyncSync);
-  } catch (error) {
-    throw writeError(file, error);
   }
 }
 

@@ -1,11 +1,4 @@
-// The journal: durable, ordered, tamper-evident bytes.
-export {
-  ENTRY_BYTES_MAX,
-  type Journal,
-  type JournalEntry,
-  type JournalReceipt,
-  LedgerError,
-  type LedgerErrorCode,
-} from './journal.ts';
-export { openJournal } from './hash-chain.ts';
-export { type JournalReader, openJournalReader, type VerifiedJournal, verifyJournal } from './journal-reader.ts';
+// The log: durable, ordered, tamper-evident bytes, in the form that others' tools read and check.
+export { ENTRY_BYTES_MAX, type Journal, type JournalEntry, LedgerError, type LedgerErrorCode } from './journal.ts';
+export { openJournal } from './own-journal.ts';
+export { type JournalReader, openJournalReader } from './journal-reader.ts';

@@ -1,62 +1,91 @@
-// Readers of a journal: they take no lock, write nothing, and go as far as the chain holds.
-import { closeSync, openSync } from 'node:fs';
+// Readers of a journal: they take no lock, write nothing, and check each entry up to the signed checkpoint.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { errnoOf, exitStatus, messageOf } from '../base/index.ts';
-import { emptyHead } from './chain.ts';
-import { JOURNAL_FILE } from './hash-chain.ts';
-import { checkRange, corrupt, emptyIndex, headAtSize, readEntries, scanRecords } from './journal-file.ts';
-import { type JournalEntry, type JournalReceipt, LedgerError } from './journal.ts';
+import { type VerifiedCheckpoint, verifyCheckpoint } from './checkpoint.ts';
+import { type JournalEntry, LedgerError } from './journal.ts';
+import { type LogDisk, openHostDisk } from './log-disk.ts';
+import { corruptLog, listSegments, type LogFiles, logFiles, readTile } from './log-files.ts';
+import { parseVerifierKey } from './note-key.ts';
+import { PUBLIC_KEY_FILE } from './own-journal.ts';
+import { openVerifiedLog } from './verified-log.ts';
+import { parseSegment } from './write-ahead.ts';
 
-/** Reads a journal that another process may be writing. It shows the entries up to the first that is damaged. */
-export interface JournalReader extends Disposable {
+/** A writer that publishes while we read may take a segment away: then its entries are in tiles. */
+const ATTEMPTS_MAX = 8;
+
+/** A journal as it was when it was opened; another process may be writing it. */
+export interface JournalReader {
   readonly size: number;
-  /** Why it ends before the file does; null when it does not. */
-  readonly damage: LedgerError | null;
-  receipt(index: number): JournalReceipt;
-  read(from: number, limit: number): JournalEntry[];
-  /** Takes in what was written since. An entry may be seen shortly before it is durable. */
-  refresh(): void;
+  /** Null for a journal that was never made. */
+  readonly checkpoint: VerifiedCheckpoint | null;
+  /** All entries, each checked; then those that are durable, and under no checkpoint yet. @throws LedgerError LEDGER_TREE, LEDGER_TILE, LEDGER_CORRUPT */
+  entries(): AsyncGenerator<JournalEntry>;
 }
 
 /**
  * Opens the journal in `dir` for reading; one that was never made is empty.
  *
- * @throws LedgerError LEDGER_STOPPED when it may not be read
+ * @throws LedgerError LEDGER_STOPPED when it may not be read, LEDGER_CORRUPT when its checkpoint and its batches do not fit together
  */
 export function openJournalReader(dir: string): JournalReader {
-  const file = join(dir, JOURNAL_FILE);
-  const fd = openToRead(file);
-  const index = emptyIndex();
-  let damage: LedgerError | null = null;
-  const refresh = (): void => {
-    if (fd === null || damage !== null) return;
-    const found = scanRecords(fd, index).damage;
-    damage = found === null ? null : corrupt(file, found);
-  };
-  refresh();
+  const [disk, files] = [openHostDisk(), logFiles(dir)];
+  const key = readPublicKey(dir);
+  if (key === null) return { size: 0, checkpoint: null, entries: async function* none() {} };
+  const { checkpoint, tail } = readTail(disk, files, key);
   return {
-    get size() {
-      return index.offsets.length;
-    },
-    get damage() {
-      return damage;
-    },
-    receipt: (at) => {
-      checkRange(at, index.offsets.length);
-      return { index: at, size: index.offsets.length, head: index.head };
-    },
-    read: (from, limit) => (fd === null ? [] : readEntries({ file, fd, index, from, limit })),
-    refresh,
-    [Symbol.dispose]: () => {
-      if (fd !== null) closeSync(fd);
-    },
+    size: (checkpoint?.size ?? 0) + tail.length,
+    checkpoint,
+    entries: () => readAll(disk, files, { checkpoint, tail }),
   };
 }
 
-function openToRead(file: string): number | null {
+interface Tail {
+  readonly checkpoint: VerifiedCheckpoint | null;
+  /** Entries after those of the checkpoint. */
+  readonly tail: readonly Uint8Array[];
+}
+
+function readTail(disk: LogDisk, files: LogFiles, key: string): Tail {
+  const policy = { log: [parseVerifierKey(key)], witnesses: [], quorum: 0 };
+  for (let attempt = 1; ; attempt += 1) {
+    const bytes = disk.read(files.checkpoint);
+    const checkpoint = bytes === null ? null : verifyCheckpoint(bytes, policy);
+    const tail = readBatches(disk, files, checkpoint?.size ?? 0);
+    if (tail !== null) return { checkpoint, tail };
+    if (attempt === ATTEMPTS_MAX) throw corruptLog(files, 'entries after its checkpoint are missing');
+  }
+}
+
+/** Entries from index `from` on; null when there is a gap. */
+function readBatches(disk: LogDisk, files: LogFiles, from: number): readonly Uint8Array[] | null {
+  const tail: Uint8Array[] = [];
+  for (const first of listSegments(disk, files)) {
+    const { batches, rest } = parseSegment(disk.read(files.segment(first)) ?? Buffer.alloc(0));
+    if (rest === 'damaged') throw corruptLog(files, `a batch in ${files.segment(first)} is`);
+    for (const batch of batches) {
+      const next = from + tail.length;
+      if (batch.first > next) return null;
+      tail.push(...batch.entries.slice(next - batch.first));
+    }
+  }
+  return tail;
+}
+
+async function* readAll(disk: LogDisk, files: LogFiles, { checkpoint, tail }: Tail): AsyncGenerator<JournalEntry> {
+  if (checkpoint !== null) {
+    const log = await openVerifiedLog((name) => Promise.resolve(readTile(disk, files, name)), checkpoint);
+    yield* log.entries(0, log.size);
+  }
+  const size = checkpoint?.size ?? 0;
+  for (const [at, bytes] of tail.entries()) yield { index: size + at, bytes: Buffer.from(bytes) };
+}
+
+function readPublicKey(dir: string): string | null {
+  const file = join(dir, PUBLIC_KEY_FILE);
   try {
-    return openSync(file, 'r');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null;
     throw new LedgerError('LEDGER_STOPPED', `${file} cannot be read: ${messageOf(error)}`, {
@@ -65,46 +94,4 @@ function openToRead(file: string): number | null {
       cause: error,
     });
   }
-}
-
-/** What a whole journal adds up to. */
-export interface VerifiedJournal {
-  readonly size: number;
-  readonly head: string;
-  /** Bytes after the last entry of a write that is under way or was cut short by a crash. */
-  readonly tornBytes: number;
-}
-
-/**
- * Recomputes the whole chain of the journal in `dir`. The chain alone cannot show that its end was cut off: a
- * `receipt` that was kept elsewhere can, and is checked when given.
- *
- * @throws LedgerError LEDGER_CORRUPT
- */
-export function verifyJournal(dir: string, receipt: JournalReceipt | null = null): VerifiedJournal {
-  const file = join(dir, JOURNAL_FILE);
-  const fd = openToRead(file);
-  if (fd === null) return checkReceipt({ size: 0, head: emptyHead, tornBytes: 0 }, receipt, emptyHead);
-  try {
-    const index = emptyIndex();
-    const { damage, tornBytes } = scanRecords(fd, index);
-    if (damage !== null) throw corrupt(file, damage);
-    const verified = { size: index.offsets.length, head: index.head, tornBytes };
-    return checkReceipt(verified, receipt, headAtSize(fd, index, receipt?.size ?? 0));
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function checkReceipt(verified: VerifiedJournal, receipt: JournalReceipt | null, headThen: string): VerifiedJournal {
-  if (receipt === null || (receipt.size <= verified.size && receipt.head === headThen)) return verified;
-  throw new LedgerError(
-    'LEDGER_CORRUPT',
-    `the journal has ${verified.size} entries and does not continue the one that had ${receipt.size} with head ${receipt.head}`,
-    {
-      exit: exitStatus.verificationFailed,
-      hint: 'Entries that were acknowledged are gone or were replaced: restore the journal from a backup.',
-      details: { size: verified.size, head: verified.head, was: receipt },
-    },
-  );
 }

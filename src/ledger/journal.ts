@@ -2,30 +2,36 @@
 import { ProvostError } from '../base/index.ts';
 
 export type LedgerErrorCode =
-  | 'LEDGER_ENTRY_TOO_LARGE'
-  | 'LEDGER_ENTRY_FORM'
+  | 'LEDGER_BUSY'
+  | 'LEDGER_CHECKPOINT'
   | 'LEDGER_CORRUPT'
+  | 'LEDGER_ENTRY_FORM'
+  | 'LEDGER_ENTRY_TOO_LARGE'
+  | 'LEDGER_KEY'
   | 'LEDGER_LOCKED'
+  | 'LEDGER_NOTE'
   | 'LEDGER_NO_SPACE'
+  | 'LEDGER_PROOF'
+  | 'LEDGER_QUORUM'
   | 'LEDGER_RANGE'
-  | 'LEDGER_STOPPED';
+  | 'LEDGER_RECEIPT'
+  | 'LEDGER_SIGNATURE'
+  | 'LEDGER_STOPPED'
+  | 'LEDGER_TILE'
+  | 'LEDGER_TREE';
 
 export class LedgerError extends ProvostError<LedgerErrorCode> {}
 
 /** One entry is one line of canonical JSON of at most this size. */
 export const ENTRY_BYTES_MAX = 8192;
 
+/** Entries that one `read` gives at most. */
+export const READ_ENTRIES_MAX = 1024;
+
 /** A read entry: its index and its exact bytes (without the newline). */
 export interface JournalEntry {
   readonly index: number;
   readonly bytes: Buffer;
-}
-
-/** Proof that an entry is under a published head; the hash-chained journal gives its chain head. */
-export interface JournalReceipt {
-  readonly index: number;
-  readonly size: number;
-  readonly head: string;
 }
 
 /**
@@ -37,6 +43,7 @@ export interface JournalReceipt {
 export interface Journal extends AsyncDisposable {
   readonly size: number;
   append(line: Uint8Array, options: { readonly flush: boolean }): Promise<number>;
-  receipt(index: number): JournalReceipt;
+  /** A proof under a published checkpoint, as https://c2sp.org/tlog-proof has it; publishes one when none covers the entry. */
+  receipt(index: number): Promise<Buffer>;
   read(from: number, limit: number): JournalEntry[];
 }

@@ -1,0 +1,75 @@
+// Complete checks of a log: every entry and every tile, up to the root of its signed checkpoint.
+import { isSameBytes } from '../base/index.ts';
+import { type CheckpointPolicy, type VerifiedCheckpoint, verifyCheckpoint } from './checkpoint.ts';
+import { encodeBundle, parseBundle } from './entry-bundle.ts';
+import type { LogDisk } from './log-disk.ts';
+import { corruptLog, type LogFiles, partialWidths, readTile } from './log-files.ts';
+import { recoverLog } from './log-recovery.ts';
+import type { NoteVerifier } from './note-key.ts';
+import { hashesAtLevel, type TileName, TILE_WIDTH, tilePath } from './tile-name.ts';
+import type { TileSource } from './tile-tree.ts';
+import { HASH_BYTES } from './tree-hash.ts';
+import { openVerifiedLog } from './verified-log.ts';
+
+/** Entries after which progress is told. */
+const PROGRESS_ENTRIES = 4096;
+
+/** Told now and then: entries that were checked so far. */
+export type Progress = (entries: number) => void;
+
+/**
+ * Checks every entry of the tree that a checkpoint commits to, and with them every full tile.
+ *
+ * @throws LedgerError LEDGER_TREE, LEDGER_TILE; what `source` throws
+ */
+export async function auditTree(source: TileSource, checkpoint: VerifiedCheckpoint, progress: Progress): Promise<void> {
+  const log = await openVerifiedLog(source, checkpoint);
+  for await (const { index } of log.entries(0, log.size)) if (index % PROGRESS_ENTRIES === 0) progress(index);
+  progress(log.size);
+}
+
+/**
+ * Checks a log on this host, read-only: what is served, the partial tiles of earlier checkpoints, and that the batches and the state
+ * beside them fit. Its writer may not be at work.
+ *
+ * @throws LedgerError LEDGER_TREE, LEDGER_TILE, LEDGER_CORRUPT, LEDGER_NOTE, LEDGER_SIGNATURE, LEDGER_CHECKPOINT
+ */
+export async function auditLocalLog(
+  { disk, files, key }: { readonly disk: LogDisk; readonly files: LogFiles; readonly key: NoteVerifier },
+  progress: Progress,
+): Promise<VerifiedCheckpoint> {
+  const policy: CheckpointPolicy = { log: [key], witnesses: [], quorum: 0 };
+  const bytes = disk.read(files.checkpoint);
+  if (bytes === null) throw corruptLog(files, 'it has no checkpoint');
+  const checkpoint = verifyCheckpoint(bytes, policy);
+  await auditTree((name) => Promise.resolve(readTile(disk, files, name)), checkpoint, progress);
+  recoverLog(disk, files, key);
+  for (const name of lastTiles(checkpoint.size)) checkPartialForms(disk, files, name);
+  return checkpoint;
+}
+
+/** The tiles and the bundle at the right edge, as wide as they are. */
+function lastTiles(size: number): TileName[] {
+  const names: TileName[] = [];
+  for (let level = 0; hashesAtLevel(size, level) > 0; level += 1) {
+    const count = hashesAtLevel(size, level);
+    const [index, width] = [Math.floor(count / TILE_WIDTH), count % TILE_WIDTH];
+    if (width > 0) names.push({ level, index, width });
+    if (width > 0 && level === 0) names.push({ level: 'entries', index, width });
+  }
+  return names;
+}
+
+/** Each partial tile begins as the widest, which was checked. */
+function checkPartialForms(disk: LogDisk, files: LogFiles, name: TileName): void {
+  const whole = readTile(disk, files, name);
+  for (const width of partialWidths(disk, files, name)) {
+    const wanted =
+      name.level === 'entries'
+        ? encodeBundle(parseBundle(whole, name.width).slice(0, width))
+        : whole.subarray(0, width * HASH_BYTES);
+    const found = disk.read(files.tile({ ...name, width })) ?? Buffer.alloc(0);
+    if (width > name.width || !isSameBytes(found, wanted))
+      throw corruptLog(files, `${tilePath({ ...name, width })} is`);
+  }
+}

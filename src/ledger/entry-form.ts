@@ -1,0 +1,41 @@
+// What a journal takes as an entry: one line of text.
+import { exitStatus } from '../base/index.ts';
+import { ENTRY_BYTES_MAX, LedgerError } from './journal.ts';
+
+const SPACE = 0x20;
+
+/**
+ * Refuses what cannot be an entry of a journal: it is one line of UTF-8 text without control characters, 1 to
+ * {@link ENTRY_BYTES_MAX} bytes.
+ *
+ * @throws LedgerError LEDGER_ENTRY_TOO_LARGE, LEDGER_ENTRY_FORM
+ */
+export function checkEntry(line: Uint8Array): void {
+  if (line.length > ENTRY_BYTES_MAX) {
+    throw new LedgerError(
+      'LEDGER_ENTRY_TOO_LARGE',
+      `the entry has ${line.length} bytes; the limit is ${ENTRY_BYTES_MAX}`,
+      { exit: exitStatus.internal, hint: 'Keep the document in the content store and name it by its digest.' },
+    );
+  }
+  const fault = faultOf(line);
+  if (fault === null) return;
+  throw new LedgerError('LEDGER_ENTRY_FORM', `the entry ${fault}; an entry is one line of canonical JSON`, {
+    exit: exitStatus.internal,
+    hint: 'Write the entry with canonicalJson.',
+  });
+}
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
+
+function faultOf(line: Uint8Array): string | null {
+  if (line.length === 0) return 'is empty';
+  if (line.some((byte) => byte < SPACE)) return 'holds a line break or another control character';
+  try {
+    strictUtf8.decode(line);
+    return null;
+  } catch {
+    // The decoder's only failure here is malformed input, which is the answer.
+    return 'is not valid UTF-8';
+  }
+}
