@@ -7,6 +7,7 @@ import { addDemo } from './demo-command.ts';
 import { addDoctor } from './doctor-command.ts';
 import { addEvents } from './events-command.ts';
 import { addIncident } from './incident-command.ts';
+import { addLog } from './log-command.ts';
 import { addKey } from './key-command.ts';
 import { printError } from './output.ts';
 import { addPolicy } from './policy-command.ts';
@@ -47,6 +48,7 @@ function buildProgram(finish: (status: number) => void): Command {
   addIncident(program, finish);
   addScore(program, finish);
   addKey(program, finish);
+  addLog(program, finish);
   addPolicy(program, finish);
   addServe(program, finish);
   addCompletion(program, finish);

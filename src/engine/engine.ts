@@ -9,6 +9,7 @@ import type {
 } from '../api/index.ts';
 import type { NumberedEvent } from './event-bus.ts';
 import type { KeyCommand, KeyDocument } from './keys.ts';
+import type { ServedFile } from '../ledger/index.ts';
 
 /** What a stream of events asks for. */
 export interface EventFilter {
@@ -54,6 +55,8 @@ export interface Engine extends AsyncDisposable {
   /** Prometheus text. */
   metrics(): Promise<string>;
   readonly policyText: string;
+  /** A file of the home's own log, by its path as C2SP tlog-tiles has it; null when there is none. */
+  logFile(path: string): ServedFile | null;
   /** Ends every workload; for `shutdown --stop-workloads`. */
   stopAll(): Promise<void>;
 }

@@ -13,6 +13,7 @@ export type EngineErrorCode =
   | 'ENGINE_NO_COMMAND'
   | 'ENGINE_MOUNT'
   | 'ENGINE_NO_DRIVER'
-  | 'ENGINE_REPLAY';
+  | 'ENGINE_REPLAY'
+  | 'ENGINE_LOG';
 
 export class EngineError extends ProvostError<EngineErrorCode> {}

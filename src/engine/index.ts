@@ -8,6 +8,18 @@ export type { NumberedEvent } from './event-bus.ts';
 export { freezeHome } from './freezing.ts';
 export { findHome, type Home, openHome } from './home.ts';
 export { type KeyCommand, type KeyDocument, listKeyDocuments } from './keys.ts';
+export { makePublicLog, type PublicLog, readServedFile, type ServedFile, type Witness } from '../ledger/index.ts';
+export {
+  checkReceipt,
+  type CheckpointDocument,
+  type LogTrust,
+  mirrorLog,
+  openWitnessAt,
+  proveEntry,
+  readCheckpoint,
+  serveLog,
+  verifyLog,
+} from './logs.ts';
 export { openEngine } from './open-engine.ts';
 export { planRun, type RunPlan } from './plan-run.ts';
 export {

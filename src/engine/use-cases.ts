@@ -13,6 +13,7 @@ import { EngineError } from './errors.ts';
 import { findIncident, listIncidents, noteIncident } from './incidents.ts';
 import { keepRunning } from './instance-store.ts';
 import { changeKeys } from './keys.ts';
+import { readServedFile } from '../ledger/index.ts';
 import { renderMetrics } from './metrics.ts';
 import { attachPath, readOutput } from './output.ts';
 import { clearOverride, setOverride } from './overriding.ts';
@@ -33,6 +34,7 @@ export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asy
       return countActive(context);
     },
     policyText: context.policies.home.text,
+    logFile: (path) => readServedFile(context.home.logDir, path),
     run: async (request, report) => view(await admit(context, request, report)),
     list: () => [...context.workloads.values()].map(view),
     inspect: (name) => view(find(name)),

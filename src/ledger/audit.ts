@@ -1,4 +1,6 @@
 // Complete checks of a log: every entry and every tile, up to the root of its signed checkpoint.
+import { join } from 'node:path';
+
 import { isSameBytes } from '../base/index.ts';
 import { type CheckpointPolicy, type VerifiedCheckpoint, verifyCheckpoint } from './checkpoint.ts';
 import { encodeBundle, parseBundle } from './entry-bundle.ts';
@@ -10,6 +12,7 @@ import { hashesAtLevel, type TileName, TILE_WIDTH, tilePath } from './tile-name.
 import type { TileSource } from './tile-tree.ts';
 import { HASH_BYTES } from './tree-hash.ts';
 import { openVerifiedLog } from './verified-log.ts';
+import { isWritten } from './writer-lock.ts';
 
 /** Entries after which progress is told. */
 const PROGRESS_ENTRIES = 4096;
@@ -30,7 +33,7 @@ export async function auditTree(source: TileSource, checkpoint: VerifiedCheckpoi
 
 /**
  * Checks a log on this host, read-only: what is served, the partial tiles of earlier checkpoints, and that the batches and the state
- * beside them fit. Its writer may not be at work.
+ * beside them fit. While its writer is at work, what is served alone.
  *
  * @throws LedgerError LEDGER_TREE, LEDGER_TILE, LEDGER_CORRUPT, LEDGER_NOTE, LEDGER_SIGNATURE, LEDGER_CHECKPOINT
  */
@@ -43,6 +46,7 @@ export async function auditLocalLog(
   if (bytes === null) throw corruptLog(files, 'it has no checkpoint');
   const checkpoint = verifyCheckpoint(bytes, policy);
   await auditTree((name) => Promise.resolve(readTile(disk, files, name)), checkpoint, progress);
+  if (isWritten(join(files.root, 'lock'))) return checkpoint;
   recoverLog(disk, files, key);
   for (const name of lastTiles(checkpoint.size)) checkPartialForms(disk, files, name);
   return checkpoint;

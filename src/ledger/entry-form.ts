@@ -1,5 +1,6 @@
-// What a journal takes as an entry: one line of text.
+// What a log takes as an entry: a journal one line of text, another log any bytes.
 import { exitStatus } from '../base/index.ts';
+import { BUNDLED_BYTES_MAX } from './entry-bundle.ts';
 import { ENTRY_BYTES_MAX, LedgerError } from './journal.ts';
 
 const SPACE = 0x20;
@@ -23,6 +24,26 @@ export function checkEntry(line: Uint8Array): void {
   throw new LedgerError('LEDGER_ENTRY_FORM', `the entry ${fault}; an entry is one line of canonical JSON`, {
     exit: exitStatus.internal,
     hint: 'Write the entry with canonicalJson.',
+  });
+}
+
+/**
+ * Refuses what no bundle can hold: entries have 1 to 65,535 bytes.
+ *
+ * @throws LedgerError LEDGER_ENTRY_TOO_LARGE, LEDGER_ENTRY_FORM
+ */
+export function checkBytes(entry: Uint8Array): void {
+  if (entry.length === 0) {
+    throw new LedgerError('LEDGER_ENTRY_FORM', 'the entry is empty', {
+      exit: exitStatus.usage,
+      hint: 'Send its bytes as the body.',
+    });
+  }
+  if (entry.length <= BUNDLED_BYTES_MAX) return;
+  const message = `the entry has ${entry.length} bytes; the limit is ${BUNDLED_BYTES_MAX}`;
+  throw new LedgerError('LEDGER_ENTRY_TOO_LARGE', message, {
+    exit: exitStatus.usage,
+    hint: 'Log the digest of what is larger.',
   });
 }
 

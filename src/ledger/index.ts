@@ -1,4 +1,19 @@
 // The log: durable, ordered, tamper-evident bytes, in the form that others' tools read and check.
+export { auditTree, auditLocalLog } from './audit.ts';
+export { type CheckpointPolicy, type VerifiedCheckpoint, verifyCheckpoint } from './checkpoint.ts';
 export { ENTRY_BYTES_MAX, type Journal, type JournalEntry, LedgerError, type LedgerErrorCode } from './journal.ts';
-export { openJournal } from './own-journal.ts';
 export { type JournalReader, openJournalReader } from './journal-reader.ts';
+export { openHostDisk } from './log-disk.ts';
+export { logFiles } from './log-files.ts';
+export { type LogSource, openLogSource } from './log-source.ts';
+export { updateMirror } from './mirror.ts';
+export { makeSignerKey, type NoteVerifier, parseCosignerKey, parseVerifierKey } from './note-key.ts';
+export { openJournal } from './own-journal.ts';
+export { makePublicLog, openPublicLog, type PublicLog, publicKeyOf } from './public-log.ts';
+export { encodeReceipt, verifyReceipt } from './receipt.ts';
+export { readServedFile, type ServedFile } from './served-file.ts';
+export { openTileTree } from './tile-tree.ts';
+export { hashLeaf } from './tree-hash.ts';
+export { openVerifiedLog } from './verified-log.ts';
+export { openWitness, type Witness } from './witness.ts';
+export type { WitnessAddress } from './witness-client.ts';

@@ -8,7 +8,7 @@ import { type JournalEntry, LedgerError } from './journal.ts';
 import { type LogDisk, openHostDisk } from './log-disk.ts';
 import { corruptLog, listSegments, type LogFiles, logFiles, readTile } from './log-files.ts';
 import { parseVerifierKey } from './note-key.ts';
-import { PUBLIC_KEY_FILE } from './own-journal.ts';
+import { PUBLIC_KEY_FILE } from './log-key.ts';
 import { openVerifiedLog } from './verified-log.ts';
 import { parseSegment } from './write-ahead.ts';
 

@@ -7,6 +7,8 @@ export type LedgerErrorCode =
   | 'LEDGER_CORRUPT'
   | 'LEDGER_ENTRY_FORM'
   | 'LEDGER_ENTRY_TOO_LARGE'
+  | 'LEDGER_EXISTS'
+  | 'LEDGER_FORK'
   | 'LEDGER_KEY'
   | 'LEDGER_LOCKED'
   | 'LEDGER_NOTE'
@@ -15,10 +17,12 @@ export type LedgerErrorCode =
   | 'LEDGER_QUORUM'
   | 'LEDGER_RANGE'
   | 'LEDGER_RECEIPT'
+  | 'LEDGER_ROLLBACK'
   | 'LEDGER_SIGNATURE'
   | 'LEDGER_STOPPED'
   | 'LEDGER_TILE'
-  | 'LEDGER_TREE';
+  | 'LEDGER_TREE'
+  | 'LEDGER_UNAVAILABLE';
 
 export class LedgerError extends ProvostError<LedgerErrorCode> {}
 

@@ -48,7 +48,7 @@ export function recoverLog(disk: LogDisk, files: LogFiles, log: NoteVerifier): R
 }
 
 /** The edge of the tree of `size` entries, from its tiles. */
-function readEdge(disk: LogDisk, files: LogFiles, size: number): TreeEdge {
+export function readEdge(disk: LogDisk, files: LogFiles, size: number): TreeEdge {
   const tiles: Buffer[] = [];
   for (let level = 0; hashesAtLevel(size, level) > 0; level += 1) {
     const index = Math.floor(hashesAtLevel(size, level) / TILE_WIDTH);

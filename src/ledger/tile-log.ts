@@ -118,7 +118,9 @@ class Writer implements TileLog {
   async begin(torn: Recovered['torn']): Promise<void> {
     const { disk, files } = this.#parts;
     if (torn !== null) disk.openAppend(files.segment(torn.first), torn.end)[Symbol.dispose]();
-    await this.#publishEdge();
+    const isAllPublished = this.#unpublished.length === 0 && this.#published.note.length > 0;
+    if (isAllPublished) await this.#publisher.publish(this.#edge, this.#published.note);
+    else await this.#publishEdge();
     await this.#publisher.settle();
     this.#publisher.mend(this.#edge);
   }

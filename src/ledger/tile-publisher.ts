@@ -47,8 +47,10 @@ export class TilePublisher {
     this.#settledMs = parts.nowMs();
   }
 
-  /** Writes the tiles of the tree as it is now, then the checkpoint over them. Entries may be added meanwhile. */
-  async publish(edge: TreeEdge): Promise<Published> {
+  /**
+   * Writes the tiles of the tree as it is now, then the checkpoint over them: `known`, or a new one. Entries may be added meanwhile.
+   */
+  async publish(edge: TreeEdge, known: Buffer | null = null): Promise<Published> {
     const { disk, files, signer, cosign } = this.#parts;
     const state = { size: edge.size, root: edge.root() };
     const [full, partial] = [edge.takeFull(), edge.partial()];
@@ -57,7 +59,7 @@ export class TilePublisher {
     this.#full.push(...full.map(({ name }) => name));
     this.#partial = partial.map(({ name }) => name);
     const text = checkpointText({ origin: signer.name, ...state, extensions: [] });
-    const note = await cosign(signNote(text, [signer]));
+    const note = known ?? (await cosign(signNote(text, [signer])));
     await disk.replaceWhole(files.checkpoint, note);
     this.#last = state;
     return { size: state.size, note };

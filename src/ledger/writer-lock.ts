@@ -30,12 +30,23 @@ export function takeWriterLock(file: string): Disposable {
   return { [Symbol.dispose]: () => held.close() };
 }
 
+/** Whether a process writes to the log whose lock is on `file`, now. */
+export function isWritten(file: string): boolean {
+  try {
+    takeWriterLock(file)[Symbol.dispose]();
+    return false;
+  } catch (error) {
+    if (error instanceof LedgerError && error.code === 'LEDGER_LOCKED') return true;
+    throw error;
+  }
+}
+
 function lockError(file: string, error: unknown): LedgerError {
   const isBusy = error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
   if (isBusy) {
-    return new LedgerError('LEDGER_LOCKED', 'another process is writing to this journal', {
+    return new LedgerError('LEDGER_LOCKED', 'another process is writing to this log', {
       exit: exitStatus.unavailable,
-      hint: 'One supervisor per PROVOST_HOME writes; use it through its socket, or end it with provost shutdown.',
+      hint: 'End it first; of a home it is the supervisor: provost shutdown.',
       details: { file },
       cause: error,
     });

@@ -10,6 +10,7 @@ import type { Engine } from '../engine/index.ts';
 import { errorReply } from './error-reply.ts';
 import { ServerError } from './server-error.ts';
 import { eventRoutes } from './event-routes.ts';
+import { logFileRoutes } from './log-server.ts';
 import { openApiDocument } from './open-api.ts';
 import { outputRoutes } from './output-routes.ts';
 import { openJsonLines } from './json-lines.ts';
@@ -46,6 +47,7 @@ export function httpServer(options: HttpOptions): FastifyInstance {
   artifactRoutes(app, options.engine);
   eventRoutes(app, options.engine);
   outputRoutes(app, options.engine);
+  logFileRoutes(app, '/log', (path) => options.engine.logFile(path));
   systemRoutes(app, options);
   return app;
 }

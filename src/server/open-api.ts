@@ -79,6 +79,11 @@ const operations: readonly Operation[] = [
   },
   { method: 'get', path: '/v1/artifacts/score', summary: 'A score with its reasons', answer: 'Score' },
   { method: 'get', path: '/v1/events', summary: 'Server-sent events; resumes with Last-Event-ID', answer: 'Event' },
+  {
+    method: 'get',
+    path: '/log/checkpoint',
+    summary: 'The signed head of this home’s log; its tiles lie beside it (C2SP tlog-tiles)',
+  },
   { method: 'get', path: '/v1/policy', summary: 'The policy in force, as YAML' },
   { method: 'get', path: '/metrics', summary: 'Prometheus metrics' },
 ];

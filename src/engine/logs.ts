@@ -1,0 +1,177 @@
+// Logs as use cases: made, proved from, checked and mirrored, on this host or behind a URL.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { exitStatus } from '../base/index.ts';
+import {
+  auditLocalLog,
+  auditTree,
+  type CheckpointPolicy,
+  encodeReceipt,
+  hashLeaf,
+  logFiles,
+  type LogSource,
+  makeSignerKey,
+  type NoteVerifier,
+  openHostDisk,
+  openLogSource,
+  openPublicLog,
+  openTileTree,
+  openVerifiedLog,
+  openWitness,
+  parseCosignerKey,
+  parseVerifierKey,
+  type PublicLog,
+  publicKeyOf,
+  updateMirror,
+  type VerifiedCheckpoint,
+  verifyCheckpoint,
+  verifyReceipt,
+  type Witness,
+} from '../ledger/index.ts';
+import { EngineError } from './errors.ts';
+
+/** Whom a log is believed with. */
+export interface LogTrust {
+  /** Its public key; null for the one in its folder. */
+  readonly key: string | null;
+  /** Public keys of witnesses. */
+  readonly witnesses: readonly string[];
+  readonly quorum: number;
+}
+
+/** A checkpoint as people and programs see it. */
+export interface CheckpointDocument {
+  readonly origin: string;
+  readonly size: number;
+  /** SHA-256, hex. */
+  readonly root: string;
+  readonly cosigned: readonly { readonly witness: string; readonly time: string }[];
+}
+
+type Progress = (done: number, of: number) => void;
+
+/** A witness on the command line: URL=KEY. @throws LedgerError LEDGER_KEY; EngineError ENGINE_LOG */
+function parseWitness(text: string): { readonly url: string; readonly key: NoteVerifier } {
+  const at = text.indexOf('=');
+  if (!/^https?:\/\//.test(text) || at < 0) {
+    throw new EngineError('ENGINE_LOG', `'${text.slice(0, 80)}' is no witness`, {
+      exit: exitStatus.usage,
+      hint: 'Give its URL and its key: http://127.0.0.1:7441=NAME+ID+BASE64',
+    });
+  }
+  return { url: text.slice(0, at), key: parseVerifierKey(text.slice(at + 1)) };
+}
+
+/** Opens a log for serving. @throws as `openPublicLog` */
+export function serveLog(options: {
+  readonly dir: string;
+  readonly witnesses: readonly string[];
+  readonly quorum: number;
+}): Promise<PublicLog> {
+  return openPublicLog({ ...options, witnesses: options.witnesses.map(parseWitness) });
+}
+
+function policyOf(target: string, { key, witnesses, quorum }: LogTrust): CheckpointPolicy {
+  const known = key ?? publicKeyOf(target);
+  if (known === null) {
+    throw new EngineError('ENGINE_LOG', `the public key of ${target} is not known`, {
+      exit: exitStatus.usage,
+      hint: 'Give it with --key: NAME+ID+BASE64, as the log’s operator publishes it.',
+    });
+  }
+  return { log: [parseVerifierKey(known)], witnesses: witnesses.map(parseVerifierKey), quorum };
+}
+
+function documentOf({ origin, size, root, signatures }: VerifiedCheckpoint): CheckpointDocument {
+  const cosigned = signatures.flatMap(({ verifier, timestamp }) =>
+    timestamp === null ? [] : [{ witness: verifier.name, time: new Date(timestamp * 1000).toISOString() }],
+  );
+  return { origin, size, root: root.toString('hex'), cosigned };
+}
+
+interface OpenedLog {
+  readonly source: LogSource;
+  readonly checkpoint: VerifiedCheckpoint;
+  readonly note: Buffer;
+}
+
+async function openLog(target: string, trust: LogTrust): Promise<OpenedLog> {
+  const policy = policyOf(target, trust);
+  const source = openLogSource(target);
+  const note = await source.checkpoint();
+  return { source, note, checkpoint: verifyCheckpoint(note, policy) };
+}
+
+/** The verified checkpoint of a log. @throws LedgerError LEDGER_UNAVAILABLE, LEDGER_SIGNATURE, LEDGER_QUORUM … */
+export async function readCheckpoint(target: string, trust: LogTrust): Promise<CheckpointDocument> {
+  return documentOf((await openLog(target, trust)).checkpoint);
+}
+
+/** A receipt for an entry by its index, or by its bytes, which are looked for from the end. @throws EngineError ENGINE_LOG */
+export async function proveEntry(target: string, wanted: number | Uint8Array, trust: LogTrust): Promise<Buffer> {
+  const { source, note, checkpoint } = await openLog(target, trust);
+  const index = typeof wanted === 'number' ? wanted : await findEntry(source, checkpoint, wanted);
+  const tree = openTileTree(source.tile, checkpoint.size);
+  const receipt = encodeReceipt({ index, proof: await tree.inclusionProof(index), extra: null, checkpoint: note });
+  verifyReceipt(receipt, await tree.leafHash(index), policyOf(target, trust));
+  return receipt;
+}
+
+async function findEntry(source: LogSource, checkpoint: VerifiedCheckpoint, entry: Uint8Array): Promise<number> {
+  const log = await openVerifiedLog(source.tile, checkpoint);
+  const wanted = Buffer.from(entry);
+  for await (const { index, bytes } of log.entries(0, log.size)) if (bytes.equals(wanted)) return index;
+  throw new EngineError('ENGINE_LOG', `no entry of the ${log.size} has these bytes`, {
+    exit: exitStatus.evidenceMissing,
+    hint: 'An entry counts byte for byte; a line break at the end is part of it.',
+  });
+}
+
+/** Checks that an entry is in a log, by a receipt alone. @throws LedgerError LEDGER_RECEIPT, LEDGER_PROOF, LEDGER_SIGNATURE … */
+export function checkReceipt(
+  receipt: Uint8Array,
+  entry: Uint8Array,
+  trust: LogTrust,
+): CheckpointDocument & { readonly index: number } {
+  const { index, checkpoint } = verifyReceipt(receipt, hashLeaf(entry), policyOf('the receipt’s log', trust));
+  return { index, ...documentOf(checkpoint) };
+}
+
+/** Checks a whole log: every entry, every tile, and of one on this host all that lies beside them. @throws LedgerError */
+export async function verifyLog(target: string, trust: LogTrust, progress: Progress): Promise<CheckpointDocument> {
+  const { source, checkpoint } = await openLog(target, trust);
+  const tell = (done: number): void => progress(done, checkpoint.size);
+  const files = logFiles(target);
+  if (!existsSync(files.state)) await auditTree(source.tile, checkpoint, tell);
+  else await auditLocalLog({ disk: openHostDisk(), files, key: policyOf(target, trust).log[0] as NoteVerifier }, tell);
+  return documentOf(checkpoint);
+}
+
+/** Brings the copy in `dir` up to date. @throws LedgerError LEDGER_ROLLBACK, LEDGER_FORK … */
+export async function mirrorLog(
+  { target, dir, trust }: { readonly target: string; readonly dir: string; readonly trust: LogTrust },
+  progress: Progress,
+): Promise<CheckpointDocument> {
+  const policy = policyOf(target, trust);
+  mkdirSync(dir, { recursive: true });
+  const parts = { disk: openHostDisk(), files: logFiles(dir), source: openLogSource(target), policy, progress };
+  const checkpoint = await updateMirror(parts);
+  writeFileSync(join(dir, 'key.pub'), `${policy.log[0]?.text}\n`);
+  return documentOf(checkpoint);
+}
+
+/** Opens a witness in `dir` that cosigns the logs with these keys, making its own key under `name` when it has none. */
+export function openWitnessAt(
+  dir: string,
+  { name, logs }: { readonly name: string; readonly logs: readonly string[] },
+): { readonly witness: Witness; readonly key: string } {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const file = join(dir, 'key');
+  if (!existsSync(file)) writeFileSync(file, `${makeSignerKey(name)}\n`, { mode: 0o600, flag: 'wx' });
+  const signer = parseCosignerKey(readFileSync(file, 'utf8'), () => Math.floor(Date.now() / 1000));
+  const keys = logs.map(parseVerifierKey);
+  const byOrigin = new Map(keys.map((key) => [key.name, keys.filter((other) => other.name === key.name)]));
+  const witness = openWitness({ disk: openHostDisk(), dir: join(dir, 'logs'), signer, logs: byOrigin });
+  return { witness, key: signer.verifier.text };
+}

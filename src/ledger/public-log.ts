@@ -1,0 +1,164 @@
+// Logs of their own, for others: any bytes, each entry once, served as static files, cosigned by witnesses.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { exitStatus } from '../base/index.ts';
+import { makeJournalFolder } from './disk.ts';
+import { type DuplicateIndex, openDuplicateIndex } from './duplicate-index.ts';
+import { checkBytes } from './entry-form.ts';
+import { type JournalEntry, LedgerError } from './journal.ts';
+import { openHostDisk } from './log-disk.ts';
+import { hasKey, makeKey, PUBLIC_KEY_FILE, readKey } from './log-key.ts';
+import { parseSignerKey } from './note-key.ts';
+import { openTileLog, type TileLog } from './tile-log.ts';
+import { hashLeaf } from './tree-hash.ts';
+import { type WitnessAddress, WitnessClient } from './witness-client.ts';
+import { takeWriterLock } from './writer-lock.ts';
+
+const SETTLE_AFTER_MS = 1000;
+/** Entries that are read at once to bring the index of duplicates up to date. */
+const CATCH_UP_ENTRIES = 1024;
+
+/** A log that this process writes for others. */
+export interface PublicLog extends AsyncDisposable {
+  readonly origin: string;
+  readonly size: number;
+  /** Resolves to the entry's index once it is durable: that of the first, when it is there already. */
+  add(entry: Uint8Array): Promise<number>;
+  receipt(index: number): Promise<Buffer>;
+}
+
+/** How a log is served. */
+export interface PublicLogOptions {
+  readonly dir: string;
+  readonly witnesses: readonly WitnessAddress[];
+  /** Witnesses that must have cosigned a checkpoint before it is published. */
+  readonly quorum: number;
+}
+
+/**
+ * Makes a log in `dir`, with a key of its own.
+ *
+ * @returns its public key: NAME+ID+BASE64
+ * @throws LedgerError LEDGER_EXISTS, LEDGER_KEY, LEDGER_LOCKED, LEDGER_NO_SPACE, LEDGER_STOPPED
+ */
+export function makePublicLog(dir: string, origin: string): string {
+  makeJournalFolder(dir);
+  using _lock = takeWriterLock(join(dir, 'lock'));
+  if (hasKey(dir) || existsSync(join(dir, 'state'))) {
+    throw new LedgerError('LEDGER_EXISTS', `there is a log in ${dir}`, {
+      exit: exitStatus.usage,
+      hint: `Serve it with provost log serve ${dir}, or give another folder.`,
+    });
+  }
+  return makeKey(dir, origin);
+}
+
+/** The public key of the log in `dir`; null when there is none. */
+export function publicKeyOf(dir: string): string | null {
+  const file = join(dir, PUBLIC_KEY_FILE);
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : null;
+}
+
+/**
+ * Opens a log that {@link makePublicLog} made, for writing.
+ *
+ * @throws LedgerError LEDGER_LOCKED, LEDGER_CORRUPT, LEDGER_KEY, LEDGER_NO_SPACE, LEDGER_STOPPED
+ */
+export async function openPublicLog({ dir, witnesses, quorum }: PublicLogOptions): Promise<PublicLog> {
+  const signer = parseSignerKey(readKey(dir));
+  const ended = new AbortController();
+  const client = new WitnessClient();
+  const cosign = (checkpoint: Buffer, log: TileLog): Promise<Buffer> => {
+    const proof = (from: number, to: number): Promise<Buffer[]> => log.consistencyProof(from, to);
+    return client.cosign(checkpoint, { witnesses, quorum, proof, signal: ended.signal });
+  };
+  const lock = takeWriterLock(join(dir, 'lock'));
+  const options = {
+    dir,
+    disk: openHostDisk(),
+    signer,
+    check: checkBytes,
+    publishAfterMs: 0,
+    settleAfterMs: SETTLE_AFTER_MS,
+  };
+  const log = await openTileLog({ ...options, cosign: witnesses.length === 0 ? null : cosign }, lock);
+  return new UniqueLog(log, openDuplicateIndex(join(dir, 'duplicates.sqlite')), { origin: signer.name, ended });
+}
+
+interface Facts {
+  readonly origin: string;
+  readonly ended: AbortController;
+}
+
+class UniqueLog implements PublicLog {
+  readonly origin: string;
+  readonly #log: TileLog;
+  readonly #index: DuplicateIndex;
+  readonly #ended: AbortController;
+  /** Entries that are on their way, by their leaf hash. */
+  readonly #pending = new Map<string, Promise<number>>();
+  /** Leaf hashes of entries that are durable, and not yet in the index; in the order of the log. */
+  #unindexed: Buffer[] = [];
+  #timer: NodeJS.Immediate | null = null;
+
+  constructor(log: TileLog, index: DuplicateIndex, { origin, ended }: Facts) {
+    this.origin = origin;
+    this.#log = log;
+    this.#index = index;
+    this.#ended = ended;
+    for (let entries = this.#missing(); entries.length > 0; entries = this.#missing())
+      index.add(entries.map(({ bytes }) => hashLeaf(bytes)));
+  }
+
+  #missing(): JournalEntry[] {
+    return this.#log.read(this.#index.size, CATCH_UP_ENTRIES);
+  }
+
+  get size(): number {
+    return this.#log.size;
+  }
+
+  add(entry: Uint8Array): Promise<number> {
+    const leafHash = hashLeaf(entry);
+    const key = leafHash.toString('latin1');
+    const known = this.#pending.get(key);
+    if (known !== undefined) return known;
+    const found = this.#index.find(leafHash);
+    if (found !== null) return Promise.resolve(found);
+    const added = this.#log.append(entry, { flush: true }).then(
+      (index) => {
+        this.#unindexed.push(leafHash);
+        this.#timer ??= setImmediate(() => this.#indexAll());
+        return index;
+      },
+      (error: unknown) => {
+        this.#pending.delete(key);
+        throw error;
+      },
+    );
+    this.#pending.set(key, added);
+    return added;
+  }
+
+  receipt(index: number): Promise<Buffer> {
+    return this.#log.receipt(index);
+  }
+
+  /** Promises of one batch settle in the order of their indexes, so that this is the order of the log. */
+  #indexAll(): void {
+    this.#timer = null;
+    const leafHashes = this.#unindexed;
+    this.#unindexed = [];
+    this.#index.add(leafHashes);
+    for (const leafHash of leafHashes) this.#pending.delete(leafHash.toString('latin1'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort();
+    await this.#log[Symbol.asyncDispose]();
+    if (this.#timer !== null) clearImmediate(this.#timer);
+    this.#indexAll();
+    this.#index[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,67 @@
+// Logs and witnesses over HTTP: static files by their paths, entries and checkpoints as bodies. @source https://c2sp.org/tlog-tiles, https://c2sp.org/tlog-witness
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+
+import { type PublicLog, readServedFile, type ServedFile, type Witness } from '../engine/index.ts';
+import { exitStatus } from '../base/index.ts';
+import { errorDocumentOf, errorReply } from './error-reply.ts';
+import { ServerError } from './server-error.ts';
+
+/** An entry has at most 65,535 bytes; one byte more shows that it is too large. */
+const ENTRY_BODY_MAX = 64 * 1024;
+/** A checkpoint with its proof. */
+const CHECKPOINT_BODY_MAX = 128 * 1024;
+const YEAR_S = 31_536_000;
+
+/** Serves a log: GET its files, POST /add an entry; the answer is the index, once the entry is durable. */
+export function logServer(log: PublicLog, dir: string): FastifyInstance {
+  const app = bareServer(ENTRY_BODY_MAX);
+  logFileRoutes(app, '', (path) => readServedFile(dir, path));
+  app.post('/add', async (request, reply) => {
+    const index = await log.add(request.body instanceof Uint8Array ? request.body : new Uint8Array(0));
+    return reply.type('text/plain; charset=utf-8').send(`${index}`);
+  });
+  return app;
+}
+
+/** Serves a witness: POST /add-checkpoint. */
+export function witnessServer(witness: Witness): FastifyInstance {
+  const app = bareServer(CHECKPOINT_BODY_MAX);
+  app.post('/add-checkpoint', async (request, reply) => {
+    const body = request.body instanceof Uint8Array ? Buffer.from(request.body) : Buffer.alloc(0);
+    const answer = await witness.addCheckpoint(body);
+    return reply.code(answer.status).type(answer.mediaType).send(answer.body);
+  });
+  return app;
+}
+
+/** Adds the files of a log below `prefix`. */
+export function logFileRoutes(app: FastifyInstance, prefix: string, read: (path: string) => ServedFile | null): void {
+  const send = (path: string, reply: FastifyReply): FastifyReply => {
+    const file = read(path);
+    // Readers of logs go by the status.
+    if (file === null) return reply.code(404).send(errorDocumentOf(noFile(path)));
+    const caching = file.isImmutable ? `public, max-age=${YEAR_S}, immutable` : 'no-cache';
+    return reply.header('cache-control', caching).type(file.mediaType).send(file.bytes);
+  };
+  app.get(`${prefix}/checkpoint`, (_request, reply) => send('checkpoint', reply));
+  app.get<{ Params: { '*': string } }>(`${prefix}/tile/*`, (request, reply) =>
+    send(`tile/${request.params['*']}`, reply),
+  );
+}
+
+/** Bodies are bytes, whatever their type says. */
+function bareServer(bodyLimit: number): FastifyInstance {
+  const app = fastify({ bodyLimit, logger: false, forceCloseConnections: true });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setErrorHandler((error, _request, reply) => errorReply(error, reply));
+  app.setNotFoundHandler((request, reply) => errorReply(noFile(request.url), reply));
+  return app;
+}
+
+function noFile(path: string): ServerError {
+  return new ServerError('SERVER_NO_ROUTE', `there is no ${path.slice(0, 200)}`, {
+    exit: exitStatus.usage,
+    hint: 'A log serves checkpoint, tile/… and POST add; a witness POST add-checkpoint.',
+  });
+}
