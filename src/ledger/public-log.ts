@@ -16,6 +16,11 @@ import { type WitnessAddress, WitnessClient } from './witness-client.ts';
 import { takeWriterLock } from './writer-lock.ts';
 
 const SETTLE_AFTER_MS = 1000;
+/** A checkpoint covers what was acknowledged within this: many batches of a busy log, and a fraction of a second of a quiet one. */
+const PUBLISH_AFTER_MS = 50;
+/** Each commit of the index writes whole pages, and hashes fall on all of them: many together cost little more than one. */
+const INDEXED_TOGETHER = 8192;
+const INDEX_AFTER_MS = 1000;
 /** Entries that are read at once to bring the index of duplicates up to date. */
 const CATCH_UP_ENTRIES = 1024;
 
@@ -79,7 +84,7 @@ export async function openPublicLog({ dir, witnesses, quorum }: PublicLogOptions
     disk: openHostDisk(),
     signer,
     check: checkBytes,
-    publishAfterMs: 0,
+    publishAfterMs: PUBLISH_AFTER_MS,
     settleAfterMs: SETTLE_AFTER_MS,
   };
   const log = await openTileLog({ ...options, cosign: witnesses.length === 0 ? null : cosign }, lock);
@@ -100,7 +105,7 @@ class UniqueLog implements PublicLog {
   readonly #pending = new Map<string, Promise<number>>();
   /** Leaf hashes of entries that are durable, and not yet in the index; in the order of the log. */
   #unindexed: Buffer[] = [];
-  #timer: NodeJS.Immediate | null = null;
+  #timer: NodeJS.Timeout | null = null;
 
   constructor(log: TileLog, index: DuplicateIndex, { origin, ended }: Facts) {
     this.origin = origin;
@@ -129,7 +134,8 @@ class UniqueLog implements PublicLog {
     const added = this.#log.append(entry, { flush: true }).then(
       (index) => {
         this.#unindexed.push(leafHash);
-        this.#timer ??= setImmediate(() => this.#indexAll());
+        if (this.#unindexed.length >= INDEXED_TOGETHER) this.#indexAll();
+        this.#timer ??= setTimeout(() => this.#indexAll(), INDEX_AFTER_MS);
         return index;
       },
       (error: unknown) => {
@@ -147,6 +153,7 @@ class UniqueLog implements PublicLog {
 
   /** Promises of one batch settle in the order of their indexes, so that this is the order of the log. */
   #indexAll(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const leafHashes = this.#unindexed;
     this.#unindexed = [];
@@ -157,7 +164,6 @@ class UniqueLog implements PublicLog {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended.abort();
     await this.#log[Symbol.asyncDispose]();
-    if (this.#timer !== null) clearImmediate(this.#timer);
     this.#indexAll();
     this.#index[Symbol.dispose]();
   }

@@ -1,13 +1,13 @@
 // Batches of entries as they lie on the disk before they are in tiles: what was acknowledged is in one of them, or in tiles.
-import { hash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 
 import { BUNDLED_BYTES_MAX, encodeBundle } from './entry-bundle.ts';
 
 /** Begins each batch. */
 const MAGIC = Buffer.from('provost1');
-const DIGEST_BYTES = 32;
-/** Magic, index of the first entry (8), bytes of the entries (4), their count (4), digest. */
-const HEADER_BYTES = MAGIC.length + 8 + 4 + 4 + DIGEST_BYTES;
+/** Magic, index of the first entry (8), bytes of the entries (4), their count (4), check (4). */
+const HEADER_BYTES = MAGIC.length + 8 + 4 + 4 + 4;
+const CHECK_AT = HEADER_BYTES - 4;
 
 /** Entries of one batch: bounds what a reader holds at once. */
 export const BATCH_ENTRIES_MAX = 4096;
@@ -21,7 +21,10 @@ export interface Batch {
   readonly entries: readonly Uint8Array[];
 }
 
-/** The bytes of a batch on disk: its digest covers all but the magic. */
+/**
+ * The bytes of a batch on disk. Its check, a CRC-32 over all but the magic, tells a write that was cut short; what somebody changed on
+ * purpose shows in the tree.
+ */
 export function encodeBatch({ first, entries }: Batch): Buffer {
   const payload = encodeBundle(entries);
   const header = Buffer.alloc(HEADER_BYTES);
@@ -29,13 +32,12 @@ export function encodeBatch({ first, entries }: Batch): Buffer {
   header.writeBigUInt64LE(BigInt(first), 8);
   header.writeUInt32LE(payload.length, 16);
   header.writeUInt32LE(entries.length, 20);
-  header.set(digestOf(header, payload), HEADER_BYTES - DIGEST_BYTES);
+  header.writeUInt32LE(checkOf(header, payload), CHECK_AT);
   return Buffer.concat([header, payload]);
 }
 
-function digestOf(header: Buffer, payload: Buffer): Buffer {
-  const facts = header.subarray(MAGIC.length, HEADER_BYTES - DIGEST_BYTES);
-  return hash('sha256', Buffer.concat([facts, payload]), 'buffer');
+function checkOf(header: Buffer, payload: Buffer): number {
+  return crc32(payload, crc32(header.subarray(MAGIC.length, CHECK_AT)));
 }
 
 /** What a segment holds: whole batches from its beginning, and where they end. */
@@ -68,11 +70,11 @@ function parseBatch(bytes: Buffer, at: number): { readonly batch: Batch; readonl
   const end = at + HEADER_BYTES + length;
   if (length > BATCH_BYTES_MAX || count > BATCH_ENTRIES_MAX || end > bytes.length) return null;
   const payload = bytes.subarray(at + HEADER_BYTES, end);
-  if (!digestOf(header, payload).equals(header.subarray(HEADER_BYTES - DIGEST_BYTES))) return null;
+  if (checkOf(header, payload) !== header.readUInt32LE(CHECK_AT)) return null;
   return { batch: { first: Number(header.readBigUInt64LE(8)), entries: parseEntries(payload, count) }, end };
 }
 
-/** The digest held: these are bundles of ours, one after the other. */
+/** The check held: these are bundles of ours, one after the other. */
 function parseEntries(payload: Buffer, count: number): Buffer[] {
   const entries: Buffer[] = [];
   let at = 0;
