@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 import { canonicalJson, exitStatus, KIB, MIB } from '../base/index.ts';
+import { decodeBase64 } from './base64.ts';
 import { isSignatureOf, type PublicKey, type Signer } from './ed25519.ts';
 import { ProvenanceError } from './errors.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -54,10 +55,10 @@ export function parseEnvelope(bytes: Uint8Array): Envelope {
   const { payloadType, payload, signatures } = parsed.data;
   return {
     payloadType,
-    payload: decodeBase64(payload, 'payload'),
+    payload: bytesOf(payload, 'payload'),
     signatures: signatures.map(({ keyid, sig }) => ({
       keyId: keyid === undefined || keyid === '' ? null : keyid,
-      signature: decodeBase64(sig, 'signature'),
+      signature: bytesOf(sig, 'signature'),
     })),
   };
 }
@@ -132,14 +133,9 @@ export function verifyEnvelope(
   return { payload: envelope.payload, keyIds };
 }
 
-/** Decodes standard or URL-safe base64, padded or (URL-safe) not; one text for one value. */
-function decodeBase64(text: string, what: string): Buffer {
-  const isStandard = /^[A-Za-z0-9+/]*={0,2}$/.test(text) && text.length % 4 === 0;
-  const isUrlSafe = /^[A-Za-z0-9_-]*={0,2}$/.test(text) && (!text.endsWith('=') || text.length % 4 === 0);
-  const bytes = Buffer.from(text, 'base64');
-  const canonical = isStandard ? bytes.toString('base64') : bytes.toString('base64url');
-  const isExact = canonical === (isStandard ? text : text.replace(/=+$/, ''));
-  if (!(isStandard || isUrlSafe) || !isExact) throw badEnvelope(`its ${what} is not base64`);
+function bytesOf(text: string, what: string): Buffer {
+  const bytes = decodeBase64(text);
+  if (bytes === null) throw badEnvelope(`its ${what} is not base64`);
   return bytes;
 }
 

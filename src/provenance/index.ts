@@ -23,6 +23,13 @@ export {
 } from './keyring.ts';
 export { type KeyRecord, type KeyringState, type KnownKey, type TrustRecord, type TrustRole } from './key-records.ts';
 export { type Leaf, type LeafInput, type LeafKind, leafKinds, makeLeaf, parseLeaf } from './leaf.ts';
+export { parseSigstoreBundle, type SigstoreBundle } from './sigstore/bundle.ts';
+export {
+  type SigstoreCheck,
+  type SigstoreIdentity,
+  type SigstoreVerification,
+  verifySigstoreBundle,
+} from './sigstore/verify-bundle.ts';
 export {
   parseStatement,
   RELEASE_TYPE,
