@@ -1,6 +1,7 @@
 // Where code came from, provably: keys and trust, signed statements, and the leaves of the journal.
 export { attest, type Attestation, type AttestInput } from './attest.ts';
 export { type AttestationStore, openAttestationStore, type StoredAttestation } from './attestation-store.ts';
+export { type AttestationLine, encodeAttestationLines, parseAttestationLines } from './attestation-lines.ts';
 export {
   encodeEnvelope,
   type Envelope,
@@ -30,6 +31,14 @@ export {
   type SigstoreVerification,
   verifySigstoreBundle,
 } from './sigstore/verify-bundle.ts';
+export { makeSlsaProvenance, parseSlsaProvenance, type SlsaProvenance } from './slsa/provenance.ts';
+export { digestOfResource, type Resource } from './resource.ts';
+export {
+  makeVerificationSummary,
+  parseVerificationSummary,
+  VERIFICATION_SUMMARY_TYPE,
+  type VerificationSummary,
+} from './slsa/verification-summary.ts';
 export {
   parseStatement,
   RELEASE_TYPE,

@@ -11,6 +11,8 @@ it.each([
   ['[1,2,[],{},"a,b","{"]'],
   ['"a"'],
   [' { "a" : [ { } , "x" ] , "b" : null } '],
+  ['[-1.5e+300,0,1E2,{"a":-0}]'],
+  ['{"\\ud83d\\ude00":"\\u00e9\\ud83d\\ude00 \\\\ud800"}'],
 ])('reads %s as JSON.parse does', (text) => {
   expect(parse(text)).toEqual(JSON.parse(text));
 });
@@ -23,6 +25,10 @@ it.each([
   ['a byte order mark', '\ufeff{}'],
   ['something after the end', '{} {}'],
   ['nothing', ''],
+  ['a number beyond a double', '{"a":[1,1e999]}'],
+  ['a negative number beyond a double', '-1e999'],
+  ['half of a character', '["\\ud800"]'],
+  ['half of a character in a key', '{"\\udc00":1}'],
   ['too deep nesting', '['.repeat(65) + ']'.repeat(65)],
 ])('refuses %s', (_, text) => {
   expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'PROVENANCE_JSON', exit: 4 }));

@@ -166,6 +166,7 @@ it.each<[string, Partial<TrustRequest> | null]>([
   ['a role that does not publish', { role: 'operator', predicateTypes: [RELEASE_TYPE] }],
   ['a role that publishes no releases', { role: 'builder' }],
   ['trust that ended', { expiresMs: NOW_MS }],
+  ['trust that has not begun', { nowMs: NOW_MS + 1 }],
 ])('gives a valid signature by a key with %s no worth', (_, fields) => {
   if (fields !== null) trust('alice', fields);
   store.put(sign().bytes);
@@ -326,12 +327,15 @@ it.each([
   ['another type', { _type: 'https://in-toto.io/Statement/v0.1' }],
   ['no subject', { subject: [] }],
   ['a subject without a digest', { subject: [{ name: 'x' }] }],
+  ['a subject with an empty digest', { subject: [{ digest: {} }] }],
+  ['a SHA-256 that is too short', { subject: [{ digest: { sha256: 'aa' } }] }],
+  ['a SHA-256 in upper case', { subject: [{ digest: { sha256: 'AA'.repeat(32) } }] }],
   ['no predicate type', { predicateType: undefined }],
   ['a predicate that is no object', { predicate: 'x' }],
 ])('refuses a statement with %s', (_, fields) => {
   const good = {
     _type: 'https://in-toto.io/Statement/v1',
-    subject: [{ digest: { sha256: 'aa' } }],
+    subject: [{ digest: { md5: 'aa' } }],
     predicateType: 'x:y',
   };
   const parse = (value: object) => parseStatement(Buffer.from(JSON.stringify(value)));
@@ -342,10 +346,10 @@ it.each([
 });
 
 it('reads the SHA-256 of a subject beside other algorithms, and its missing name', () => {
-  const digest = { sha512: 'ff', sha256: hexOf(artifact.digest) };
+  const digest = { sha512: 'ff'.repeat(64), sha256: hexOf(artifact.digest) };
   const text = JSON.stringify({
     _type: 'https://in-toto.io/Statement/v1',
-    subject: [{ digest }, { digest: { gitCommit: 'ab' } }],
+    subject: [{ digest }, { digest: { gitCommit: 'ab'.repeat(20) } }],
     predicateType: 'x:y',
   });
   expect(parseStatement(Buffer.from(text)).subjects).toEqual([{ name: null, digest: artifact.digest }]);

@@ -4,6 +4,7 @@ import { formatDuration, messageOf, rfc3339 } from '../base/index.ts';
 import type { Cap, Findings } from '../trust/index.ts';
 import type { StoredAttestation } from './attestation-store.ts';
 import { type Envelope, findSigners, parseEnvelope } from './dsse.ts';
+import { excerptOf } from './excerpt.ts';
 import { isInScope } from './glob.ts';
 import type { KeyringState, KnownKey, TrustRecord, TrustRole } from './key-records.ts';
 import {
@@ -116,7 +117,7 @@ function judgeAttestation(attestation: StoredAttestation, input: VerifyInput): S
       const reason = `the signature is not that of key '${known.name}', which it names`;
       return { ...base, ...ofKey(known), status: 'failed', reason, expiresMs: null };
     }
-    const reason = `signed by key ${claimed?.slice(0, 12) ?? 'without an id'}, which this host does not know`;
+    const reason = `signed by key ${claimed === null ? 'without an id' : excerptOf(claimed, 12)}, which this host does not know`;
     return { ...base, keyId: claimed, keyName: null, owner: null, status: 'unknown', reason, expiresMs: null };
   });
 }
@@ -155,9 +156,12 @@ function judgeKey(key: KnownKey, predicateType: string, { artifact, keyring, now
   const inScope = records.filter(({ scope }) => isInScope(scope, artifact.name));
   if (inScope.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted for '${artifact.name}'`);
   const speaking = inScope.filter((record) => allowsType(record, predicateType));
-  if (speaking.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted for ${predicateType}`);
+  if (speaking.length === 0)
+    return verdict('untrusted', `key '${key.name}' is not trusted for ${excerptOf(predicateType, 200)}`);
+  const begun = speaking.filter(({ sinceMs }) => sinceMs <= nowMs);
+  if (begun.length === 0) return verdict('untrusted', `the trust in key '${key.name}' has not begun`);
   const endOf = ({ expiresMs }: TrustRecord): number => expiresMs ?? Number.POSITIVE_INFINITY;
-  const lasting = speaking.reduce((best, record) => (endOf(record) > endOf(best) ? record : best));
+  const lasting = begun.reduce((best, record) => (endOf(record) > endOf(best) ? record : best));
   if (endOf(lasting) <= nowMs) return verdict('untrusted', `the trust in key '${key.name}' has expired`);
   return verdict('trusted', `signed by '${key.name}', a trusted ${lasting.role}`, lasting.expiresMs);
 }

@@ -6,6 +6,7 @@ import { exitStatus, KIB, messageOf, MIB } from '../../base/index.ts';
 import { decodeBase64 } from '../base64.ts';
 import { ENVELOPE_BYTES_MAX } from '../dsse.ts';
 import { ProvenanceError } from '../errors.ts';
+import { excerptOf, faultsOf } from '../excerpt.ts';
 import { parseStrictJson } from '../strict-json.ts';
 
 /** Largest bundle that is read: an envelope, in the log's entry once more for some kinds, and proofs. */
@@ -115,7 +116,7 @@ export interface SigstoreBundle {
 export function parseSigstoreBundle(bytes: Uint8Array): SigstoreBundle {
   const value = parseStrictJson(bytes, { what: 'the Sigstore bundle', bytesMax: SIGSTORE_BUNDLE_BYTES_MAX });
   const parsed = wireBundle.safeParse(value);
-  if (!parsed.success) throw badBundle(z.prettifyError(parsed.error));
+  if (!parsed.success) throw badBundle(faultsOf(parsed.error));
   const kind = parsed.data.dsseEnvelope === undefined ? 'signature' : 'attestation';
   try {
     return { kind, content: bundleFromJSON(parsed.data) };
@@ -126,9 +127,13 @@ export function parseSigstoreBundle(bytes: Uint8Array): SigstoreBundle {
 
 /** The refusal of a bundle that cannot be read. */
 export function badBundle(why: string, cause?: unknown): ProvenanceError {
-  return new ProvenanceError('PROVENANCE_SIGSTORE_BUNDLE', `the Sigstore bundle cannot be read: ${why.slice(0, 300)}`, {
-    exit: exitStatus.verificationFailed,
-    hint: 'Get it again from where it was made; versions 0.1 to 0.3 with a certificate are read.',
-    cause,
-  });
+  return new ProvenanceError(
+    'PROVENANCE_SIGSTORE_BUNDLE',
+    `the Sigstore bundle cannot be read: ${excerptOf(why, 300)}`,
+    {
+      exit: exitStatus.verificationFailed,
+      hint: 'Get it again from where it was made; versions 0.1 to 0.3 with a certificate are read.',
+      cause,
+    },
+  );
 }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { exitStatus, KIB, messageOf, MIB } from '../../base/index.ts';
 import { decodeBase64 } from '../base64.ts';
 import { ProvenanceError } from '../errors.ts';
+import { excerptOf, faultsOf } from '../excerpt.ts';
 import { parseStrictJson } from '../strict-json.ts';
 
 /** The public-good root has 7 KiB. */
@@ -77,7 +78,7 @@ export type TrustMaterial = ReturnType<typeof toTrustMaterial>;
 export function parseTrustedRoot(bytes: Uint8Array): TrustMaterial {
   const value = parseStrictJson(bytes, { what: 'the trusted root', bytesMax: ROOT_BYTES_MAX });
   const parsed = wireRoot.safeParse(value);
-  if (!parsed.success) throw badRoot(z.prettifyError(parsed.error));
+  if (!parsed.success) throw badRoot(faultsOf(parsed.error));
   const { mediaType, tlogs, ctlogs, certificateAuthorities: issuers, timestampAuthorities: clocks } = parsed.data;
   const started = {
     mediaType,
@@ -96,7 +97,7 @@ export function parseTrustedRoot(bytes: Uint8Array): TrustMaterial {
 function badRoot(why: string, cause?: unknown): ProvenanceError {
   return new ProvenanceError(
     'PROVENANCE_SIGSTORE_ROOT',
-    `the Sigstore trusted root cannot be used: ${why.slice(0, 300)}`,
+    `the Sigstore trusted root cannot be used: ${excerptOf(why, 300)}`,
     {
       exit: exitStatus.verificationFailed,
       hint: 'Give the trusted_root.json of the instance that signed, from a place that you trust.',

@@ -7,6 +7,7 @@ import { type Signer, toSignedEntity, VerificationError, Verifier } from '@sigst
 import { type Digest, digestOf } from '../../artifact/index.ts';
 import { exitStatus, messageOf } from '../../base/index.ts';
 import { ProvenanceError, type ProvenanceErrorCode } from '../errors.ts';
+import { excerptOf } from '../excerpt.ts';
 import { isInScope } from '../glob.ts';
 import { parseStatement, type Statement, STATEMENT_MEDIA_TYPE } from '../statement.ts';
 import { badBundle, type SigstoreBundle } from './bundle.ts';
@@ -145,7 +146,7 @@ export function checkIdentity(
   }
   const isExpected = identities.some((one) => one.issuer === issuer && isInScope(one.subjectPattern, subject));
   if (isExpected) return { issuer, subject };
-  const who = `${JSON.stringify(subject.slice(0, 160))} by ${JSON.stringify(issuer.slice(0, 80))}`;
+  const who = `'${excerptOf(subject, 160)}' by '${excerptOf(issuer, 80)}'`;
   throw refused('PROVENANCE_SIGSTORE_IDENTITY', `it was signed by ${who}, which is not expected`);
 }
 
@@ -177,7 +178,7 @@ function timesOf(
 }
 
 function refusalOf(error: VerificationError): ProvenanceError {
-  const why = error.message.slice(0, 200);
+  const why = excerptOf(error.message, 200);
   switch (error.code) {
     case 'TIMESTAMP_ERROR':
       return refused('PROVENANCE_SIGSTORE_TIME', `its time is not proved: ${why}`, error);
