@@ -1,5 +1,5 @@
 // Reads Sigstore bundles: bounded and strict before the library sees them, which takes what is missing or odd for something else.
-import { type Bundle, bundleFromJSON } from '@sigstore/bundle';
+import { type Bundle, bundleFromJSON, ValidationError } from '@sigstore/bundle';
 import { z } from 'zod';
 
 import { exitStatus, KIB, messageOf, MIB } from '../../base/index.ts';
@@ -121,7 +121,8 @@ export function parseSigstoreBundle(bytes: Uint8Array): SigstoreBundle {
   try {
     return { kind, content: bundleFromJSON(parsed.data) };
   } catch (error) {
-    throw badBundle(messageOf(error), error);
+    const fields = error instanceof ValidationError ? error.fields : undefined;
+    throw badBundle(`${messageOf(error)} ${fields?.join(', ') ?? ''}`, error);
   }
 }
 
