@@ -26,6 +26,8 @@ export interface SigstoreSigning {
   readonly isTimestamped?: boolean;
   /** Leaves out the certificate log's promise. */
   readonly isUnlogged?: boolean;
+  /** A key and what is said to be its signature, instead of a fresh key and its own. */
+  readonly given?: { readonly spki: Buffer; readonly signature: Buffer };
 }
 
 /** JSON that a test may change. */
@@ -153,8 +155,9 @@ export class SigstoreInstance {
 
   /** A bundle over an artifact's bytes. */
   sign(artifact: Buffer, signing: SigstoreSigning = {}): Loose {
-    const signer = newParty();
-    const signature = signed(signer, artifact);
+    const fresh = newParty();
+    const { spki, signature } = signing.given ?? { spki: fresh.spki, signature: signed(fresh, artifact) };
+    const signer = { ...fresh, spki };
     const digest = sha256(artifact);
     const spec = {
       data: { hash: { algorithm: 'sha256', value: digest.toString('hex') } },

@@ -65,8 +65,8 @@ function readLine(line: Buffer): Envelope | ProvenanceError {
     return parseEnvelope(line);
   } catch (error) {
     // Whatever keeps one line from being read is reported with all the others.
-    if (error instanceof ProvenanceError) return error;
-    throw error;
+    if (!(error instanceof ProvenanceError)) throw error;
+    return error;
   }
 }
 

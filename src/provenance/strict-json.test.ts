@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 
 import { parseStrictJson } from './strict-json.ts';
@@ -43,5 +44,31 @@ it('takes nesting up to the limit, and a size up to the limit', () => {
 it('refuses bytes that are no UTF-8', () => {
   expect(() => parseStrictJson(Buffer.from([0x22, 0xff, 0x22]), bounds)).toThrow(
     expect.objectContaining({ code: 'PROVENANCE_JSON' }),
+  );
+});
+
+it('reads whatever JSON.stringify writes of whole characters, as JSON.parse does', () => {
+  const value = fc.jsonValue({ depthSize: 'medium', stringUnit: 'binary' });
+  fc.assert(
+    fc.property(value, fc.nat(4), (written, indent) => {
+      const text = JSON.stringify(written, null, indent);
+      expect(parseStrictJson(Buffer.from(text), { ...bounds, bytesMax: 10_000_000 })).toEqual(JSON.parse(text));
+    }),
+  );
+});
+
+it('refuses a key that is said twice wherever the two stand, and however they are escaped', () => {
+  const key = fc.string({ unit: 'grapheme', minLength: 1 });
+  const escaped = (text: string): string =>
+    `"${Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')}"`;
+  fc.assert(
+    fc.property(key, fc.array(fc.jsonValue(), { maxLength: 3 }), fc.nat(20), (name, values, depth) => {
+      const between = values.map((value, at) => `"${name.length}-${at}":${JSON.stringify(value)},`).join('');
+      const object = `{${JSON.stringify(name)}:1,${between}${escaped(name)}:2}`;
+      const text = `${'[{"a":'.repeat(depth)}${object}${'}]'.repeat(depth)}`;
+      expect(() => parseStrictJson(Buffer.from(text), bounds)).toThrow(
+        expect.objectContaining({ code: 'PROVENANCE_JSON' }),
+      );
+    }),
   );
 });

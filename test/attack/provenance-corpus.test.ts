@@ -8,7 +8,7 @@ import { errorCodesOf } from '../source/error-codes.ts';
 import { readSources } from '../source/source-file.ts';
 import { documentTargets } from './provenance-documents.ts';
 import { keyTargets } from './provenance-keys.ts';
-import type { Target } from './provenance-outcome.ts';
+import type { Outcome, Target } from './provenance-outcome.ts';
 import { sigstoreTargets } from './provenance-sigstore.ts';
 
 const CASES_MIN = 150;
@@ -42,6 +42,16 @@ const cases = text
   .split('\n')
   .map((line) => attackCase.parse(JSON.parse(line)));
 
+/** Whether a valid twin is accepted, tried once for all the cases that share it. */
+const twins = new Map<string, Outcome>();
+
+function twinOf(target: string, base: Readonly<Record<string, unknown>>): Outcome {
+  const key = JSON.stringify([target, base]);
+  const outcome = twins.get(key) ?? targetOf(target)(base);
+  twins.set(key, outcome);
+  return outcome;
+}
+
 function targetOf(name: string): Target {
   const target = targets.get(name);
   if (target === undefined) throw new Error(`there is no target '${name}'`);
@@ -63,7 +73,7 @@ describe('the corpus of attacks on provenance', () => {
   });
 
   it.each(cases)('$target: $name', ({ target, base, attack, says, code, exit, verdict, cap }) => {
-    expect(targetOf(target)(base), 'the valid twin').toEqual({ kind: 'accepted' });
+    expect(twinOf(target, base), 'the valid twin').toEqual({ kind: 'accepted' });
     const expected = code === undefined ? { kind: 'judged', verdict, cap } : { kind: 'refused', code, exit };
     const found = targetOf(target)({ ...base, ...attack });
     expect(found).toEqual({ ...expected, message: expect.stringContaining(says) as unknown });

@@ -102,8 +102,8 @@ function tryArtifact(setup: unknown): Outcome {
       nowMs: NOW_MS,
     });
     if (verdict === 'verified') return { kind: 'accepted' };
-    const message = signatures.map(({ reason }) => reason).join('; ') || 'no attestation';
-    return { kind: 'judged', verdict, cap: findings.caps.map(({ id }) => id).join(), message };
+    const reasons = [...signatures, ...findings.evidence].map(({ reason }) => reason);
+    return { kind: 'judged', verdict, cap: findings.caps.map(({ id }) => id).join(), message: reasons.join('; ') };
   });
 }
 

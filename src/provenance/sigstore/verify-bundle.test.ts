@@ -201,6 +201,13 @@ it.each<[string, (bundle: Loose) => void]>([
   expect(() => verify(bundle)).toThrow(refused('PROVENANCE_SIGSTORE_BUNDLE'));
 });
 
+it('refuses a bundle of the first version whose proof has no checkpoint, which the library trips over', () => {
+  const bundle = attest({ mediaType: 'application/vnd.dev.sigstore.bundle+json;version=0.1' });
+  expect(verify(bundle).artifact).toBe(digest);
+  delete bundle.verificationMaterial.tlogEntries[0].inclusionProof.checkpoint;
+  expect(() => verify(bundle)).toThrow(refused('PROVENANCE_SIGSTORE_BUNDLE'));
+});
+
 it('refuses a bundle without a log entry, and with the same one twice', () => {
   const bundle = attest({ isTimestamped: true });
   const { tlogEntries } = bundle.verificationMaterial;

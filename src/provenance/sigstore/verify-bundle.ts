@@ -1,6 +1,7 @@
 // Verifies Sigstore bundles offline: certificate, log and signature by the library; identity, artifact and validity of logs here.
 import { createHash } from 'node:crypto';
 
+import type { BundleWithMessageSignature } from '@sigstore/bundle';
 import { HashAlgorithm } from '@sigstore/protobuf-specs';
 import { type Signer, toSignedEntity, VerificationError, Verifier } from '@sigstore/verify';
 
@@ -46,6 +47,7 @@ export interface SigstoreVerification {
 }
 
 type Entity = ReturnType<typeof toSignedEntity>;
+type MessageDigest = BundleWithMessageSignature['content']['messageSignature']['messageDigest'];
 type LogEntry = Entity['tlogEntries'][number];
 
 /**
@@ -64,11 +66,12 @@ export function verifySigstoreBundle(
   const trust = parseTrustedRoot(trustedRoot);
   const bytes = typeof artifact === 'string' ? null : Buffer.from(artifact);
   const digest = typeof artifact === 'string' ? artifact : digestOf(artifact);
-  if (bundle.kind === 'signature') checkMessageDigest(bundle, bytes);
+  const { content } = bundle.content;
+  if (content.$case === 'messageSignature') checkMessageDigest(content.messageSignature.messageDigest, bytes);
   const { entity, stamps } = readEntity(bundle, bytes);
   checkLogsWithoutTime(entity, stamps, trust);
   const signer = checkIdentity(verifyEntity(entity, trust), policy.identities);
-  const statement = readStatement(bundle, digest);
+  const statement = readStatement(bundle.content, digest);
   return { signer, artifact: digest, statement, ...timesOf(entity, stamps) };
 }
 
@@ -111,23 +114,16 @@ const HASHES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** The digest that a message signature states is signed by nobody: it must be the artifact's, or the bundle is about another. */
-function checkMessageDigest({ content: { content } }: SigstoreBundle, bytes: Buffer | null): void {
+function checkMessageDigest({ algorithm, digest }: MessageDigest, bytes: Buffer | null): void {
   if (bytes === null) {
     throw refused(
       'PROVENANCE_SIGSTORE_ARTIFACT',
       'it signs the bytes of an artifact, of which only the digest is known',
     );
   }
-  if (content.$case !== 'messageSignature') return;
-  const { algorithm, digest } = content.messageSignature.messageDigest;
-  if (
-    !createHash(HASHES.get(algorithm) ?? 'sha256')
-      .update(bytes)
-      .digest()
-      .equals(digest)
-  ) {
-    throw refused('PROVENANCE_SIGSTORE_ARTIFACT', 'it names another digest than that of the artifact');
-  }
+  const hash = createHash(HASHES.get(algorithm) ?? 'sha256');
+  if (hash.update(bytes).digest().equals(digest)) return;
+  throw refused('PROVENANCE_SIGSTORE_ARTIFACT', 'it names another digest than that of the artifact');
 }
 
 /** The issuer's and subject's names, when one of the identities has them. */
@@ -151,7 +147,7 @@ export function checkIdentity(
 }
 
 /** The statement from the very bytes that were verified; null when there is none to be had. */
-function readStatement({ content: { content } }: SigstoreBundle, digest: Digest): Statement | null {
+function readStatement({ content }: SigstoreBundle['content'], digest: Digest): Statement | null {
   if (content.$case === 'messageSignature') return null;
   const { payloadType, payload } = content.dsseEnvelope;
   if (payloadType !== STATEMENT_MEDIA_TYPE) {
