@@ -10,7 +10,7 @@ import { excerptOf, faultsOf } from '../excerpt.ts';
 import { parseStrictJson } from '../strict-json.ts';
 
 /** Largest bundle that is read: an envelope, in the log's entry once more for some kinds, and proofs. */
-export const SIGSTORE_BUNDLE_BYTES_MAX = 2 * ENVELOPE_BYTES_MAX;
+const BUNDLE_BYTES_MAX = 2 * ENVELOPE_BYTES_MAX;
 
 /** Log entries and timestamps of one bundle: each costs a verification. Bundles in the field have one or two. */
 const PROOFS_MAX = 8;
@@ -57,7 +57,7 @@ const logEntry = z.object({
       checkpoint: z.object({ envelope: z.string().max(16 * KIB) }).optional(),
     })
     .optional(),
-  canonicalizedBody: base64(SIGSTORE_BUNDLE_BYTES_MAX),
+  canonicalizedBody: base64(BUNDLE_BYTES_MAX),
 });
 
 const material = z.object({
@@ -90,7 +90,7 @@ const wireBundle = z
       .optional(),
     dsseEnvelope: z
       .object({
-        payload: base64(SIGSTORE_BUNDLE_BYTES_MAX),
+        payload: base64(BUNDLE_BYTES_MAX),
         payloadType: z.string().min(1).max(KIB),
         signatures: z.array(z.object({ sig: base64(4 * KIB), keyid: z.string().max(KIB).default('') })).length(1),
       })
@@ -114,7 +114,7 @@ export interface SigstoreBundle {
  * @source https://github.com/sigstore/protobuf-specs, sigstore_bundle.proto
  */
 export function parseSigstoreBundle(bytes: Uint8Array): SigstoreBundle {
-  const value = parseStrictJson(bytes, { what: 'the Sigstore bundle', bytesMax: SIGSTORE_BUNDLE_BYTES_MAX });
+  const value = parseStrictJson(bytes, { what: 'the Sigstore bundle', bytesMax: BUNDLE_BYTES_MAX });
   const parsed = wireBundle.safeParse(value);
   if (!parsed.success) throw badBundle(faultsOf(parsed.error));
   const kind = parsed.data.dsseEnvelope === undefined ? 'signature' : 'attestation';

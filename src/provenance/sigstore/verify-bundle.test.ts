@@ -1,9 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { expect, it } from 'vitest';
 
-import { describe, expect, it } from 'vitest';
-
-import { needs, VECTORS_FOLDER } from '../../../test/needs.ts';
 import {
   IDENTITY,
   type Loose,
@@ -224,30 +220,4 @@ it.each<[string, (root: Loose) => void]>([
   ['an empty chain', (root) => (root.certificateAuthorities[0].certChain.certificates = [])],
 ])('refuses a trusted root with %s', (_, change) => {
   expect(() => verify(attest(), { root: rootWith(change) })).toThrow(refused('PROVENANCE_SIGSTORE_ROOT'));
-});
-
-describe.skipIf(needs('vectors'))('bundles of the public-good instance', () => {
-  const folder = resolve(VECTORS_FOLDER, 'sigstore/test/assets/bundle-verify');
-  const read = (path: string): Buffer => readFileSync(resolve(folder, path));
-  const trustedRoot = readFileSync(resolve(VECTORS_FOLDER, 'sigstore/targets/trusted_root.json'));
-  const bytes = read('a.txt');
-  // The identity that the conformance suite signs with, as its README says; and that of the one attestation.
-  const issuer = 'https://token.actions.githubusercontent.com';
-  const beacon =
-    'https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main';
-
-  it.each([
-    // Over the bytes of a.txt: the digest alone does not do.
-    ['happy-path-v0.3', bytes, null],
-    // A statement about a.txt: its digest does.
-    ['happy-path-intoto-in-dsse-v3', digestOf(bytes), null],
-    ['message-digest-mismatch_fail', bytes, 'PROVENANCE_SIGSTORE_ARTIFACT'],
-    ['signature-mismatch_fail', bytes, 'PROVENANCE_SIGSTORE_LOG'],
-  ])('gives the verdict on %s', (name, artifact, code) => {
-    const bundle = parseSigstoreBundle(read(`${name}/bundle.sigstore.json`));
-    const check = { trustedRoot, policy: { identities: [{ issuer, subjectPattern: beacon }] }, artifact };
-    if (code !== null) return expect(() => verifySigstoreBundle(bundle, check)).toThrow(refused(code));
-    const found = verifySigstoreBundle(bundle, check);
-    return expect([found.signer, found.artifact]).toEqual([{ issuer, subject: beacon }, digestOf(bytes)]);
-  });
 });
