@@ -59,11 +59,17 @@ function trust(key: string, fields: Partial<TrustRequest> = {}): void {
   ring.trustKey({ key, ...base, ...fields });
 }
 
-function sign(key = 'alice', predicateType: string = RELEASE_TYPE) {
+/** The least that is SLSA provenance. */
+const built = {
+  buildDefinition: { buildType: 'https://provost.test/build', externalParameters: {} },
+  runDetails: { builder: { id: 'https://provost.test/builder' } },
+};
+
+function sign(key = 'alice', predicateType: string = RELEASE_TYPE, predicate: object = built) {
   return attest({
     artifact,
     predicateType,
-    predicate: { by: key },
+    predicate,
     signer: ring.openSigner(key),
     issuer: 'home:3f9a01',
   });
@@ -102,7 +108,7 @@ it('makes a statement about the artifact that anyone can check, and a leaf for i
     _type: 'https://in-toto.io/Statement/v1',
     subject: [{ name: artifact.name, digest: { sha256: hexOf(artifact.digest) } }],
     predicateType: SLSA_PROVENANCE_TYPE,
-    predicate: { by: 'alice' },
+    predicate: built,
   });
   expect(parseLeaf(leaf)).toMatchObject({
     kind: 'build',
@@ -193,6 +199,14 @@ it('counts a predicate type that the trust names, and a builder for provenance',
   trust('ci', { role: 'builder' });
   store.put(sign('ci', SLSA_PROVENANCE_TYPE).bytes);
   expect([...verify().publishers].toSorted()).toEqual(['alice', 'ci']);
+});
+
+it('gives provenance that cannot be read no worth, though a trusted key signed it', () => {
+  trust('alice');
+  store.put(sign('alice', SLSA_PROVENANCE_TYPE, { by: 'alice' }).bytes);
+  const verification = verify();
+  expect(outcome(verification)).toEqual(['untrusted', ['untrusted'], 0, UNSIGNED]);
+  expect(verification.signatures[0]?.reason).toContain('SLSA provenance is not valid');
 });
 
 it('gives a key that the host does not know no worth, and says so', () => {
