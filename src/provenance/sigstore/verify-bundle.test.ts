@@ -130,7 +130,7 @@ it('holds a bundle to the artifact', () => {
 
 it('refuses a payload that is no statement, though it was signed', () => {
   const signed = (payload: string, type: string) => instance.attest(Buffer.from(payload), type);
-  expect(() => verify(signed('{}', 'text/plain'))).toThrow(refused('PROVENANCE_STATEMENT'));
+  expect(() => verify(instance.attest(statementOf(digest), 'text/plain'))).toThrow(refused('PROVENANCE_STATEMENT'));
   expect(() => verify(signed('{}', STATEMENT_MEDIA_TYPE))).toThrow(refused('PROVENANCE_STATEMENT'));
   expect(() => verify(signed('{"a":1,"a":2}', STATEMENT_MEDIA_TYPE))).toThrow(refused('PROVENANCE_JSON'));
 });
