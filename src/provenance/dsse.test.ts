@@ -8,7 +8,7 @@ import {
   signEnvelope,
   verifyEnvelope,
 } from './dsse.ts';
-import { makeKeyPair, signerOf } from './ed25519.ts';
+import { makeKeyPair, parsePublicPem, parseSpki, publicKeyOfRaw, signerOf } from './ed25519.ts';
 
 const TYPE = 'application/vnd.test+json';
 const pairs = [makeKeyPair(), makeKeyPair(), makeKeyPair()] as const;
@@ -116,6 +116,39 @@ it('tries a bounded number of keys on a signature that names none', () => {
   const find = (ring: typeof keys) => () => verifyEnvelope(nameless, { payloadType: TYPE, keys: ring, threshold: 1 });
   expect(find([...keys.slice(0, 1), ...others.slice(1)])().keyIds).toHaveLength(1);
   expect(find([...keys.slice(0, 1), ...others])).toThrow(expect.objectContaining({ code: 'PROVENANCE_SIGNATURE' }));
+});
+
+it('tries a bounded number of keys on all signatures that name none', () => {
+  const envelope = signEnvelope(TYPE, payload, signers.slice(0, 1));
+  const nameless = envelope.signatures.map((one) => ({ ...one, keyId: null }));
+  const ring = [...Array.from({ length: 63 }, () => makeKeyPair().publicKey), ...keys.slice(0, 1)];
+  const after = (count: number) => () => {
+    const junk = Array.from({ length: count }, () => ({ keyId: null, signature: Buffer.alloc(64) }));
+    return verifyEnvelope(
+      { ...envelope, signatures: [...junk, ...nameless] },
+      { payloadType: TYPE, keys: ring, threshold: 1 },
+    );
+  };
+  expect(after(1)().keyIds).toEqual([keys[0]?.id]);
+  expect(after(2)).toThrow(expect.objectContaining({ code: 'PROVENANCE_SIGNATURE' }));
+});
+
+it('counts one key in several encodings once', () => {
+  const pem = keys[0]?.object.export({ type: 'spki', format: 'pem' }).toString() ?? '';
+  const raw = keys[0]?.spki.subarray(-32) ?? Buffer.alloc(32);
+  const crowd = [pem, pem.replaceAll('\n', '\r\n'), `a note\n${pem}`].map(parsePublicPem);
+  const same = [...crowd, publicKeyOfRaw(raw), parseSpki(Buffer.from(keys[0]?.spki ?? []))];
+  expect(new Set(same.map(({ id }) => id)).size).toBe(1);
+  const twice = signEnvelope(TYPE, payload, [...signers.slice(0, 1), ...signers.slice(0, 1)]);
+  expect(verifyEnvelope(twice, { payloadType: TYPE, keys: same, threshold: 1 }).keyIds).toHaveLength(1);
+  expect(() => verifyEnvelope(twice, { payloadType: TYPE, keys: same, threshold: 2 })).toThrow(
+    expect.objectContaining({ code: 'PROVENANCE_SIGNATURE' }),
+  );
+});
+
+it('keeps what steers a terminal out of its messages', () => {
+  const envelope = signEnvelope('\u001b[2J\u202e', payload, signers);
+  expect(() => verifyEnvelope(envelope, { payloadType: TYPE, keys, threshold: 1 })).toThrow("'\\u{1b}[2J\\u{202e}'");
 });
 
 it('refuses a changed payload, a changed type, and a key that is not expected', () => {

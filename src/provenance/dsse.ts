@@ -2,8 +2,10 @@
 import { z } from 'zod';
 
 import { canonicalJson, exitStatus, KIB, MIB } from '../base/index.ts';
+import { decodeBase64 } from './base64.ts';
 import { isSignatureOf, type PublicKey, type Signer } from './ed25519.ts';
 import { ProvenanceError } from './errors.ts';
+import { excerptOf, faultsOf } from './excerpt.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** Largest envelope that is read: an SBOM of a large image as predicate has about 2 MiB. */
@@ -14,6 +16,9 @@ const SIGNATURES_MAX = 16;
 
 /** Keys that are tried on a signature that names none of them: bounds what a stranger's envelope can cost. */
 const UNNAMED_KEYS_MAX = 64;
+
+/** Such tries for all signatures of one envelope: each hashes the payload, which may have megabytes. */
+const UNNAMED_TRIES_MAX = 2 * UNNAMED_KEYS_MAX;
 
 /** Media type of an envelope in JSON. */
 export const ENVELOPE_MEDIA_TYPE = 'application/vnd.dsse.envelope.v1+json';
@@ -50,14 +55,14 @@ const wireEnvelope = z.object({
 export function parseEnvelope(bytes: Uint8Array): Envelope {
   const value = parseStrictJson(bytes, { what: 'the envelope', bytesMax: ENVELOPE_BYTES_MAX });
   const parsed = wireEnvelope.safeParse(value);
-  if (!parsed.success) throw badEnvelope(`it has not the form of DSSE: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw badEnvelope(`it has not the form of DSSE: ${faultsOf(parsed.error)}`);
   const { payloadType, payload, signatures } = parsed.data;
   return {
     payloadType,
-    payload: decodeBase64(payload, 'payload'),
+    payload: bytesOf(payload, 'payload'),
     signatures: signatures.map(({ keyid, sig }) => ({
       keyId: keyid === undefined || keyid === '' ? null : keyid,
-      signature: decodeBase64(sig, 'signature'),
+      signature: bytesOf(sig, 'signature'),
     })),
   };
 }
@@ -93,13 +98,16 @@ export function preAuthEncoding(payloadType: string, payload: Uint8Array): Buffe
 
 /**
  * For each signature of the envelope the id of the key that made it, or null when none of `keys` did. A signature without the
- * id of one of them is tried with the last {@link UNNAMED_KEYS_MAX}.
+ * id of one of them is tried with the last {@link UNNAMED_KEYS_MAX}, as long as {@link UNNAMED_TRIES_MAX} are not used up.
  */
 export function findSigners(envelope: Envelope, keys: readonly PublicKey[]): (string | null)[] {
   const message = preAuthEncoding(envelope.payloadType, envelope.payload);
+  let tries = UNNAMED_TRIES_MAX;
   return envelope.signatures.map(({ keyId, signature }) => {
     const hinted = keys.filter(({ id }) => id === keyId);
-    const candidates = hinted.length > 0 ? hinted : keys.slice(-UNNAMED_KEYS_MAX);
+    const unnamed = keys.slice(-UNNAMED_KEYS_MAX).slice(0, tries);
+    const candidates = hinted.length > 0 ? hinted : unnamed;
+    if (hinted.length === 0) tries -= unnamed.length;
     return candidates.find((key) => isSignatureOf(key, message, signature))?.id ?? null;
   });
 }
@@ -123,7 +131,7 @@ export function verifyEnvelope(
   { payloadType, keys, threshold }: SignaturePolicy,
 ): { readonly payload: Buffer; readonly keyIds: readonly string[] } {
   if (envelope.payloadType !== payloadType) {
-    throw badSignature(`the payload's type is '${envelope.payloadType.slice(0, 80)}', not '${payloadType}'`);
+    throw badSignature(`the payload's type is '${excerptOf(envelope.payloadType, 80)}', not '${payloadType}'`);
   }
   const keyIds = [...new Set(findSigners(envelope, keys).filter((keyId) => keyId !== null))];
   if (!(threshold >= 1) || keyIds.length < threshold) {
@@ -132,14 +140,9 @@ export function verifyEnvelope(
   return { payload: envelope.payload, keyIds };
 }
 
-/** Decodes standard or URL-safe base64, padded or (URL-safe) not; one text for one value. */
-function decodeBase64(text: string, what: string): Buffer {
-  const isStandard = /^[A-Za-z0-9+/]*={0,2}$/.test(text) && text.length % 4 === 0;
-  const isUrlSafe = /^[A-Za-z0-9_-]*={0,2}$/.test(text) && (!text.endsWith('=') || text.length % 4 === 0);
-  const bytes = Buffer.from(text, 'base64');
-  const canonical = isStandard ? bytes.toString('base64') : bytes.toString('base64url');
-  const isExact = canonical === (isStandard ? text : text.replace(/=+$/, ''));
-  if (!(isStandard || isUrlSafe) || !isExact) throw badEnvelope(`its ${what} is not base64`);
+function bytesOf(text: string, what: string): Buffer {
+  const bytes = decodeBase64(text);
+  if (bytes === null) throw badEnvelope(`its ${what} is not base64`);
   return bytes;
 }
 

@@ -13,6 +13,8 @@ it.each([
   ['a.c', 'a.c'],
   ['**/web', 'registry/shop/web'],
   ['a*b*c', 'aXbYbZc'],
+  ['*', '../shop'],
+  ['shop/**', 'shop/.hidden/..x/y..'],
 ])('%s covers %s', (scope, name) => {
   expect(isInScope(scope, name)).toBe(true);
 });
@@ -27,6 +29,11 @@ it.each([
   ['web', 'web2'],
   ['web', 'we'],
   ['', 'web'],
+  ['shop/**', 'shop/../bank'],
+  ['shop/**', 'shop/.'],
+  ['shop/**', 'shop/a/%2e./b'],
+  ['**/web', '../web'],
+  ['shop/../bank', 'shop/../bank'],
   ['x'.repeat(513), 'x'.repeat(513)],
   ['**', 'x'.repeat(4097)],
 ])('%s does not cover %s', (scope, name) => {

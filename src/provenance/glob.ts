@@ -4,18 +4,24 @@
 export const SCOPE_CHARS_MAX = 512;
 const NAME_CHARS_MAX = 4096;
 
+/** `.` or `..` between slashes, also as a URL may write it. */
+const DOT_SEGMENT = /(^|\/)(\.|%2e){1,2}(\/|$)/i;
+
 type Token =
   | { readonly kind: 'char'; readonly char: string }
   | { readonly kind: 'any'; readonly crossesSlash: boolean };
 
 /**
  * True when the whole name matches: `*` is any text without `/`, `**` any text, `?` one character but `/`. A lone `*` is
- * every name, as people mean it.
+ * every name, as people mean it; only it and `**` cover a name that has `.` or `..` for a part.
  */
 export function isInScope(scope: string, name: string): boolean {
   // attacker-controlled: an image names itself. Matched as text, without regular expressions, in bounded time.
   if (scope.length > SCOPE_CHARS_MAX || name.length > NAME_CHARS_MAX) return false;
-  const tokens = tokensOf(scope === '*' ? '**' : scope);
+  if (scope === '*' || scope === '**') return true;
+  // As text `shop/../bank` lies in `shop/**`; as a path or URL it does not.
+  if (DOT_SEGMENT.test(name)) return false;
+  const tokens = tokensOf(scope);
   let positions = skipAnys(tokens, new Set([0]));
   for (const char of name) {
     const next = new Set<number>();

@@ -1,6 +1,7 @@
 // Where code came from, provably: keys and trust, signed statements, and the leaves of the journal.
 export { attest, type Attestation, type AttestInput } from './attest.ts';
 export { type AttestationStore, openAttestationStore, type StoredAttestation } from './attestation-store.ts';
+export { type AttestationLine, encodeAttestationLines, parseAttestationLines } from './attestation-lines.ts';
 export {
   encodeEnvelope,
   type Envelope,
@@ -23,6 +24,21 @@ export {
 } from './keyring.ts';
 export { type KeyRecord, type KeyringState, type KnownKey, type TrustRecord, type TrustRole } from './key-records.ts';
 export { type Leaf, type LeafInput, type LeafKind, leafKinds, makeLeaf, parseLeaf } from './leaf.ts';
+export { parseSigstoreBundle, type SigstoreBundle } from './sigstore/bundle.ts';
+export {
+  type SigstoreCheck,
+  type SigstoreIdentity,
+  type SigstoreVerification,
+  verifySigstoreBundle,
+} from './sigstore/verify-bundle.ts';
+export { makeSlsaProvenance, parseSlsaProvenance, type SlsaProvenance } from './slsa/provenance.ts';
+export { digestOfResource, type Resource } from './resource.ts';
+export {
+  makeVerificationSummary,
+  parseVerificationSummary,
+  VERIFICATION_SUMMARY_TYPE,
+  type VerificationSummary,
+} from './slsa/verification-summary.ts';
 export {
   parseStatement,
   RELEASE_TYPE,

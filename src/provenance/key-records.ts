@@ -7,6 +7,7 @@ import { saveAtomically } from './atomic-file.ts';
 import { encodeEnvelope, parseEnvelope, verifyEnvelope } from './dsse.ts';
 import { parseSpki, type PublicKey } from './ed25519.ts';
 import { ProvenanceError } from './errors.ts';
+import { faultsOf } from './excerpt.ts';
 import { SCOPE_CHARS_MAX } from './glob.ts';
 import { parseStrictJson } from './strict-json.ts';
 
@@ -89,7 +90,7 @@ export function loadKeyringState(file: string): KeyringState {
     checkKeys(known);
     return { keys: known, trust };
   } catch (error) {
-    const why = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
+    const why = error instanceof z.ZodError ? faultsOf(error) : messageOf(error);
     throw badKeyring(file, why, error);
   }
 }

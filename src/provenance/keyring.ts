@@ -1,13 +1,13 @@
 // The keyring of a home: makes, trusts, rotates and revokes keys; each change is also a leaf for the journal.
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 
 import { canonicalJson, exitStatus, messageOf, rfc3339 } from '../base/index.ts';
 import { saveAtomically } from './atomic-file.ts';
 import { signEnvelope } from './dsse.ts';
 import { makeKeyPair, parsePublicPem, type PublicKey, type Signer, signerOf } from './ed25519.ts';
 import { ProvenanceError, type ProvenanceErrorCode } from './errors.ts';
+import { excerptOf, faultsOf } from './excerpt.ts';
 import {
   encodeRotation,
   keyName,
@@ -204,7 +204,7 @@ function importKey(state: KeyringState, request: TrustRequest): { key: KnownKey;
 function parseTrust(key: KnownKey, { role, scope, predicateTypes, expiresMs, nowMs }: TrustRequest): TrustRecord {
   const parsed = trustRecord.safeParse({ keyId: key.id, role, scope, predicateTypes, sinceMs: nowMs, expiresMs });
   if (parsed.success) return parsed.data;
-  throw usage('PROVENANCE_TRUST', `key '${key.name}' cannot be trusted so: ${z.prettifyError(parsed.error)}`, {
+  throw usage('PROVENANCE_TRUST', `key '${key.name}' cannot be trusted so: ${faultsOf(parsed.error)}`, {
     hint: 'Give a role, a scope like shop/*, and predicate types as URIs.',
   });
 }
@@ -261,14 +261,14 @@ function findKey({ keys }: KeyringState, nameOrId: string): KnownKey {
   const found = isId ? keys.filter(({ id }) => id.startsWith(nameOrId)) : [];
   if (found[0] !== undefined && found.length === 1) return found[0];
   const known = keys.map(({ name }) => name).slice(0, 10);
-  throw usage('PROVENANCE_KEY_UNKNOWN', `no key has the name or id '${nameOrId.slice(0, 80)}'`, {
+  throw usage('PROVENANCE_KEY_UNKNOWN', `no key has the name or id '${excerptOf(nameOrId, 80)}'`, {
     hint: known.length === 0 ? 'Make one with provost key generate NAME.' : `Known keys: ${known.join(', ')}.`,
   });
 }
 
 function refuseBadName({ keys }: KeyringState, name: string): void {
   if (!keyName.safeParse(name).success) {
-    throw usage('PROVENANCE_KEY_FORM', `'${name.slice(0, 80)}' cannot be the name of a key`, {
+    throw usage('PROVENANCE_KEY_FORM', `'${excerptOf(name, 80)}' cannot be the name of a key`, {
       hint: 'Use letters, digits and . _ @ -, at most 63, beginning with a letter or digit.',
     });
   }

@@ -5,6 +5,7 @@ import { type Digest, digestOf, isDigest } from '../artifact/index.ts';
 import { canonicalJson, exitStatus, messageOf } from '../base/index.ts';
 import { ENTRY_BYTES_MAX } from '../ledger/index.ts';
 import { ProvenanceError } from './errors.ts';
+import { faultsOf } from './excerpt.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** What a leaf records: a stage of the lifecycle, or something that this host decided or did. */
@@ -81,7 +82,7 @@ export function parseLeaf(line: Uint8Array): Leaf {
     if (canonicalJson(leaf) !== Buffer.from(line).toString()) throw new Error('it is not canonical');
     return leaf;
   } catch (error) {
-    const why = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
+    const why = error instanceof z.ZodError ? faultsOf(error) : messageOf(error);
     throw new ProvenanceError('PROVENANCE_LEAF', `the journal's leaf is not valid: ${why}`, {
       exit: exitStatus.verificationFailed,
       hint: 'A leaf names its document by digest; long lists and texts belong in the document.',

@@ -5,6 +5,8 @@ import { type Digest, hexOf, isDigest } from '../artifact/index.ts';
 import { canonicalJson, exitStatus } from '../base/index.ts';
 import { ENVELOPE_BYTES_MAX } from './dsse.ts';
 import { ProvenanceError } from './errors.ts';
+import { faultsOf } from './excerpt.ts';
+import { digestSet, uri } from './resource.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** `_type` of a statement. @source https://in-toto.io/Statement/v1 */
@@ -35,11 +37,6 @@ export interface Statement {
   readonly predicate: unknown;
 }
 
-const typeUri = z
-  .string()
-  .max(2048)
-  .regex(/^[a-zA-Z][a-zA-Z0-9+.-]*:[^\s\p{Cc}]+$/u, 'a URI');
-
 // Fields that the specification does not name are ignored, as it demands.
 const wireStatement = z.object({
   _type: z.literal(STATEMENT_TYPE),
@@ -47,12 +44,12 @@ const wireStatement = z.object({
     .array(
       z.object({
         name: z.string().max(4096).optional(),
-        digest: z.record(z.string().max(64), z.string().max(256)),
+        digest: digestSet,
       }),
     )
     .min(1)
     .max(SUBJECTS_MAX),
-  predicateType: typeUri,
+  predicateType: uri,
   predicate: z.record(z.string(), z.unknown()).optional(),
 });
 
@@ -65,7 +62,7 @@ const wireStatement = z.object({
 export function parseStatement(payload: Uint8Array): Statement {
   const value = parseStrictJson(payload, { what: 'the statement', bytesMax: ENVELOPE_BYTES_MAX });
   const parsed = wireStatement.safeParse(value);
-  if (!parsed.success) throw badStatement(z.prettifyError(parsed.error));
+  if (!parsed.success) throw badStatement(faultsOf(parsed.error));
   const { subject, predicateType, predicate } = parsed.data;
   return {
     subjects: subject.flatMap(({ name, digest }) => {
@@ -92,7 +89,7 @@ export function makeStatement(subject: Subject, predicateType: string, predicate
     predicate,
   };
   const parsed = wireStatement.required({ predicate: true }).safeParse(wire);
-  if (!parsed.success) throw badStatement(z.prettifyError(parsed.error), exitStatus.usage);
+  if (!parsed.success) throw badStatement(faultsOf(parsed.error), exitStatus.usage);
   return Buffer.from(canonicalJson(wire));
 }
 

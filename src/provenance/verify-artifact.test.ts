@@ -59,11 +59,17 @@ function trust(key: string, fields: Partial<TrustRequest> = {}): void {
   ring.trustKey({ key, ...base, ...fields });
 }
 
-function sign(key = 'alice', predicateType: string = RELEASE_TYPE) {
+/** The least that is SLSA provenance. */
+const built = {
+  buildDefinition: { buildType: 'https://provost.test/build', externalParameters: {} },
+  runDetails: { builder: { id: 'https://provost.test/builder' } },
+};
+
+function sign(key = 'alice', predicateType: string = RELEASE_TYPE, predicate: object = built) {
   return attest({
     artifact,
     predicateType,
-    predicate: { by: key },
+    predicate,
     signer: ring.openSigner(key),
     issuer: 'home:3f9a01',
   });
@@ -102,7 +108,7 @@ it('makes a statement about the artifact that anyone can check, and a leaf for i
     _type: 'https://in-toto.io/Statement/v1',
     subject: [{ name: artifact.name, digest: { sha256: hexOf(artifact.digest) } }],
     predicateType: SLSA_PROVENANCE_TYPE,
-    predicate: { by: 'alice' },
+    predicate: built,
   });
   expect(parseLeaf(leaf)).toMatchObject({
     kind: 'build',
@@ -166,6 +172,7 @@ it.each<[string, Partial<TrustRequest> | null]>([
   ['a role that does not publish', { role: 'operator', predicateTypes: [RELEASE_TYPE] }],
   ['a role that publishes no releases', { role: 'builder' }],
   ['trust that ended', { expiresMs: NOW_MS }],
+  ['trust that has not begun', { nowMs: NOW_MS + 1 }],
 ])('gives a valid signature by a key with %s no worth', (_, fields) => {
   if (fields !== null) trust('alice', fields);
   store.put(sign().bytes);
@@ -192,6 +199,14 @@ it('counts a predicate type that the trust names, and a builder for provenance',
   trust('ci', { role: 'builder' });
   store.put(sign('ci', SLSA_PROVENANCE_TYPE).bytes);
   expect([...verify().publishers].toSorted()).toEqual(['alice', 'ci']);
+});
+
+it('gives provenance that cannot be read no worth, though a trusted key signed it', () => {
+  trust('alice');
+  store.put(sign('alice', SLSA_PROVENANCE_TYPE, { by: 'alice' }).bytes);
+  const verification = verify();
+  expect(outcome(verification)).toEqual(['untrusted', ['untrusted'], 0, UNSIGNED]);
+  expect(verification.signatures[0]?.reason).toContain('SLSA provenance is not valid');
 });
 
 it('gives a key that the host does not know no worth, and says so', () => {
@@ -326,12 +341,15 @@ it.each([
   ['another type', { _type: 'https://in-toto.io/Statement/v0.1' }],
   ['no subject', { subject: [] }],
   ['a subject without a digest', { subject: [{ name: 'x' }] }],
+  ['a subject with an empty digest', { subject: [{ digest: {} }] }],
+  ['a SHA-256 that is too short', { subject: [{ digest: { sha256: 'aa' } }] }],
+  ['a SHA-256 in upper case', { subject: [{ digest: { sha256: 'AA'.repeat(32) } }] }],
   ['no predicate type', { predicateType: undefined }],
   ['a predicate that is no object', { predicate: 'x' }],
 ])('refuses a statement with %s', (_, fields) => {
   const good = {
     _type: 'https://in-toto.io/Statement/v1',
-    subject: [{ digest: { sha256: 'aa' } }],
+    subject: [{ digest: { md5: 'aa' } }],
     predicateType: 'x:y',
   };
   const parse = (value: object) => parseStatement(Buffer.from(JSON.stringify(value)));
@@ -342,10 +360,10 @@ it.each([
 });
 
 it('reads the SHA-256 of a subject beside other algorithms, and its missing name', () => {
-  const digest = { sha512: 'ff', sha256: hexOf(artifact.digest) };
+  const digest = { sha512: 'ff'.repeat(64), sha256: hexOf(artifact.digest) };
   const text = JSON.stringify({
     _type: 'https://in-toto.io/Statement/v1',
-    subject: [{ digest }, { digest: { gitCommit: 'ab' } }],
+    subject: [{ digest }, { digest: { gitCommit: 'ab'.repeat(20) } }],
     predicateType: 'x:y',
   });
   expect(parseStatement(Buffer.from(text)).subjects).toEqual([{ name: null, digest: artifact.digest }]);

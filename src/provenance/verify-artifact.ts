@@ -4,8 +4,10 @@ import { formatDuration, messageOf, rfc3339 } from '../base/index.ts';
 import type { Cap, Findings } from '../trust/index.ts';
 import type { StoredAttestation } from './attestation-store.ts';
 import { type Envelope, findSigners, parseEnvelope } from './dsse.ts';
+import { excerptOf } from './excerpt.ts';
 import { isInScope } from './glob.ts';
 import type { KeyringState, KnownKey, TrustRecord, TrustRole } from './key-records.ts';
+import { parseSlsaProvenance } from './slsa/provenance.ts';
 import {
   parseStatement,
   RELEASE_TYPE,
@@ -15,7 +17,8 @@ import {
 } from './statement.ts';
 
 /**
- * What one signature is worth: `trusted` by a key in scope; `untrusted`: valid, by a key that may not speak for this;
+ * What one signature is worth: `trusted` by a key in scope; `untrusted`: valid, by a key that may not speak for this, or over
+ * provenance that cannot be read;
  * `unknown`: by no key of the keyring; `revoked`: valid, by a revoked key; `failed`: not what it claims to be.
  */
 export type SignatureStatus = 'trusted' | 'untrusted' | 'unknown' | 'revoked' | 'failed';
@@ -109,14 +112,17 @@ function judgeAttestation(attestation: StoredAttestation, input: VerifyInput): S
   return signers.map((signer, at) => {
     const base = { envelopeDigest: attestation.digest, predicateType: statement.predicateType };
     const key = keys.find(({ id }) => id === signer);
-    if (key !== undefined) return { ...base, ...ofKey(key), ...judgeKey(key, statement.predicateType, input) };
+    if (key !== undefined) {
+      const judged = judgeKey(key, statement.predicateType, input);
+      return { ...base, ...ofKey(key), ...(judged.status === 'trusted' ? judgePredicate(statement, judged) : judged) };
+    }
     const claimed = envelope.signatures[at]?.keyId ?? null;
     const known = keys.find(({ id }) => id === claimed);
     if (known !== undefined) {
       const reason = `the signature is not that of key '${known.name}', which it names`;
       return { ...base, ...ofKey(known), status: 'failed', reason, expiresMs: null };
     }
-    const reason = `signed by key ${claimed?.slice(0, 12) ?? 'without an id'}, which this host does not know`;
+    const reason = `signed by key ${claimed === null ? 'without an id' : excerptOf(claimed, 12)}, which this host does not know`;
     return { ...base, keyId: claimed, keyName: null, owner: null, status: 'unknown', reason, expiresMs: null };
   });
 }
@@ -155,11 +161,26 @@ function judgeKey(key: KnownKey, predicateType: string, { artifact, keyring, now
   const inScope = records.filter(({ scope }) => isInScope(scope, artifact.name));
   if (inScope.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted for '${artifact.name}'`);
   const speaking = inScope.filter((record) => allowsType(record, predicateType));
-  if (speaking.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted for ${predicateType}`);
+  if (speaking.length === 0)
+    return verdict('untrusted', `key '${key.name}' is not trusted for ${excerptOf(predicateType, 200)}`);
+  const begun = speaking.filter(({ sinceMs }) => sinceMs <= nowMs);
+  if (begun.length === 0) return verdict('untrusted', `the trust in key '${key.name}' has not begun`);
   const endOf = ({ expiresMs }: TrustRecord): number => expiresMs ?? Number.POSITIVE_INFINITY;
-  const lasting = speaking.reduce((best, record) => (endOf(record) > endOf(best) ? record : best));
+  const lasting = begun.reduce((best, record) => (endOf(record) > endOf(best) ? record : best));
   if (endOf(lasting) <= nowMs) return verdict('untrusted', `the trust in key '${key.name}' has expired`);
   return verdict('trusted', `signed by '${key.name}', a trusted ${lasting.role}`, lasting.expiresMs);
+}
+
+/** What a trusted key said counts when it can be read: provenance that says nothing is not provenance. */
+function judgePredicate({ predicateType, predicate }: Statement, judged: Judgement): Judgement {
+  if (predicateType !== SLSA_PROVENANCE_TYPE) return judged;
+  try {
+    parseSlsaProvenance(predicate);
+    return judged;
+  } catch (error) {
+    // Not tampering, as the signature holds; but worth nothing.
+    return { status: 'untrusted', reason: messageOf(error), expiresMs: null };
+  }
 }
 
 function allowsType({ role, predicateTypes }: TrustRecord, predicateType: string): boolean {
