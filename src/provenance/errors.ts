@@ -14,6 +14,11 @@ export type ProvenanceErrorCode =
   | 'PROVENANCE_KEYRING'
   | 'PROVENANCE_TRUST'
   | 'PROVENANCE_ATTESTATIONS_FULL'
-  | 'PROVENANCE_LEAF';
+  | 'PROVENANCE_LEAF'
+  | 'PROVENANCE_COMMIT'
+  | 'PROVENANCE_SSH'
+  | 'PROVENANCE_OPENPGP'
+  | 'PROVENANCE_SIGNERS'
+  | 'PROVENANCE_REPOSITORY';
 
 export class ProvenanceError extends ProvostError<ProvenanceErrorCode> {}
