@@ -60,7 +60,8 @@ function verifySsh(commit: GitCommit, armored: Buffer, signers: KnownSigners, no
   // Git takes a commit of second 0 for one without a time, and asks about now.
   const at = commit.committer.seconds === 0 ? Math.floor(nowMs / 1000) : commit.committer.seconds;
   const verdict = findSigner(signers.ssh, { key, namespace, at });
-  if (verdict.kind === 'refused') return bad('ssh', key.fingerprint, `The signature does not count: ${verdict.reason}.`);
+  if (verdict.kind === 'refused')
+    return bad('ssh', key.fingerprint, `The signature does not count: ${verdict.reason}.`);
   if (verdict.kind === 'unknown') {
     const reason = 'The signature is good, but its key is not among the allowed signers.';
     return { status: 'unknown-key', format: 'ssh', key: key.fingerprint, principal: null, reason };
