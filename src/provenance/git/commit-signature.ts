@@ -83,19 +83,15 @@ async function verifyByOpenpgp(
   nowMs: number,
 ): Promise<CommitSignature> {
   const verdict = await verifyOpenpgp({ armored, payload: commit.payload, keys: signers.openpgp, nowMs });
-  switch (verdict.status) {
-    case 'verified': {
-      const { fingerprint, userId } = verdict;
-      const reason = 'A good signature by an OpenPGP key.';
-      return { status: 'verified', format: 'openpgp', key: fingerprint, principal: userId, reason };
-    }
-    case 'unknown-key': {
-      const reason = 'Its key is not known here, so that the signature cannot be checked.';
-      return { status: 'unknown-key', format: 'openpgp', key: verdict.keyId, principal: null, reason };
-    }
-    case 'bad':
-      return bad('openpgp', verdict.fingerprint, `The signature does not count: ${verdict.reason}.`);
+  if (verdict.status === 'bad')
+    return bad('openpgp', verdict.fingerprint, `The signature does not count: ${verdict.reason}.`);
+  if (verdict.status === 'unknown-key') {
+    const reason = 'Its key is not known here, so that the signature cannot be checked.';
+    return { status: 'unknown-key', format: 'openpgp', key: verdict.keyId, principal: null, reason };
   }
+  const { fingerprint, userId } = verdict;
+  const reason = 'A good signature by an OpenPGP key.';
+  return { status: 'verified', format: 'openpgp', key: fingerprint, principal: userId, reason };
 }
 
 function bad(format: 'ssh' | 'openpgp' | 'other', key: string | null, reason: string): CommitSignature {

@@ -7,7 +7,6 @@ import { quoted } from './git-object.ts';
 
 /** What an armored OpenPGP signature begins with. */
 export const OPENPGP_ARMOR = '-----BEGIN PGP SIGNATURE-----';
-const OPENPGP_ARMOR_END = '-----END PGP SIGNATURE-----';
 
 /** Largest armored signature; one by RSA of 4096 bits has 1 KiB. */
 const ARMOR_BYTES_MAX = 64 * KIB;
@@ -150,15 +149,20 @@ function bad(reason: string, fingerprint: string | null = null): OpenpgpVerdict 
 }
 
 const ARMOR_LINES =
-  /^-----BEGIN PGP SIGNATURE-----[ \t]*\n(?<headers>(?:[A-Za-z]+: [^\n]*\n)*)[ \t]*\n(?<body>[A-Za-z0-9+/=\n]*\n)(?:=(?<checksum>[A-Za-z0-9+/]{4})\n)?-----END PGP SIGNATURE-----\s*$/;
+  /^-----BEGIN PGP SIGNATURE-----[ \t]*\n(?:[A-Za-z]+: [^\n]*\n)*[ \t]*\n(?<body>[^-]*)-----END PGP SIGNATURE-----\s*$/;
+const ARMOR_BODY = /^(?<base64>[A-Za-z0-9+/]+={0,2})(?:=(?<checksum>[A-Za-z0-9+/]{4}))?$/;
 
-/** The bytes in the armor; null when it is no single armor, or its checksum is wrong. @source RFC 9580, section 6 */
+/**
+ * The bytes in the armor; null when it is no single armor, or its checksum is wrong. Stricter than gpg, which also takes damage of
+ * the last two lines.
+ *
+ * @source RFC 9580, section 6
+ */
 function dearmor(armored: Uint8Array): Buffer | null {
   if (armored.length > ARMOR_BYTES_MAX) return null;
   const text = Buffer.from(armored).toString('latin1').replaceAll('\r\n', '\n');
-  if (!text.includes(OPENPGP_ARMOR_END)) return null;
-  const { body = '', checksum } = ARMOR_LINES.exec(text)?.groups ?? {};
-  const base64 = body.replaceAll('\n', '');
+  const { body = '' } = ARMOR_LINES.exec(text)?.groups ?? {};
+  const { base64 = '', checksum } = ARMOR_BODY.exec(body.replaceAll(/[\t\n\r ]/g, ''))?.groups ?? {};
   const bytes = Buffer.from(base64, 'base64');
   if (bytes.length === 0 || bytes.toString('base64') !== base64) return null;
   return checksum === undefined || crc24(bytes).toString('base64') === checksum ? bytes : null;

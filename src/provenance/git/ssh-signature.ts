@@ -35,7 +35,8 @@ export function parseSshSignature(armored: Uint8Array): SshSignature {
   if (armored.length > ARMOR_BYTES_MAX) throw badSsh(`the signature has more than ${ARMOR_BYTES_MAX} bytes`);
   const text = Buffer.from(armored).toString('latin1');
   const end = text.indexOf(SSH_ARMOR_END);
-  if (!text.startsWith(SSH_ARMOR) || end < 0) throw badSsh('the signature is not in armor');
+  // Some versions of ssh-keygen take anything for the end of this line; this one is good with all of them.
+  if (!text.startsWith(`${SSH_ARMOR}\n`) || end < 0) throw badSsh('the signature is not in armor');
   const blob = base64OrNull(text.slice(SSH_ARMOR.length, end).replaceAll(/[\t\n\v\f\r ]/g, ''));
   if (blob === null) throw badSsh('the signature is not base64');
   return parseBlob(new SshReader(blob));
