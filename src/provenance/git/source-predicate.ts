@@ -4,6 +4,9 @@ import { type CommitSignature, verifyCommit } from './commit-signature.ts';
 import { type GitCommit, type GitPerson } from './git-commit.ts';
 import type { KnownSigners } from './known-signers.ts';
 
+/** Predicate type of a source attestation: our own, its predicate is a {@link SourcePredicate}. */
+export const SOURCE_PREDICATE_TYPE = 'https://provost.dev/attestation/source/v1';
+
 /** A person in a predicate: what the commit says, proven or not. */
 export interface SourcePerson {
   readonly name: string;
