@@ -113,14 +113,14 @@ function timeOf(text: string | undefined, number: number): number | null {
  * Finds for whom a key may sign, in the two steps in which git asks ssh-keygen: the first line with this key that is valid at that
  * time names the principals; then any line that a principal matches must hold the key, the namespace and the time.
  *
+ * @param holders the lines with the signing key, in order
  * @param at Unix seconds
  * @source git 2.39, gpg-interface.c: verify_ssh_signed_buffer
  */
 export function findSigner(
-  signers: readonly AllowedSigner[],
-  { key, namespace, at }: { readonly key: SshKey; readonly namespace: string; readonly at: number },
+  holders: readonly AllowedSigner[],
+  { namespace, at }: { readonly namespace: string; readonly at: number },
 ): SignerVerdict {
-  const holders = signers.filter((signer) => signer.key.blob.equals(key.blob));
   if (holders.length === 0) return { kind: 'unknown' };
   const first = holders.find((signer) => isValidAt(signer, at));
   if (first === undefined) return { kind: 'refused', reason: 'the key was not valid when the commit says it was made' };

@@ -1,10 +1,10 @@
 // The verdict about one commit's signature: the same as that of git verify-commit, and stricter where old or weak keys are concerned.
-import { exitStatus } from '../../base/index.ts';
-import { ProvenanceError } from '../errors.ts';
+import { messageOf } from '../../base/index.ts';
 import { type AllowedSigner, findSigner, isPatternMatch } from './allowed-signers.ts';
 import type { GitCommit } from './git-commit.ts';
 import type { KnownSigners } from './known-signers.ts';
 import { OPENPGP_ARMOR, verifyOpenpgp } from './openpgp-signature.ts';
+import { fingerprintOf, parseSshKey } from './ssh-key.ts';
 import { isSshSignatureOf, parseSshSignature, SSH_ARMOR, type SshSignature } from './ssh-signature.ts';
 
 /** The namespace in which git signs. */
@@ -49,17 +49,17 @@ function verifySsh(commit: GitCommit, armored: Buffer, signers: KnownSigners, no
   let parsed: SshSignature;
   let isGood: boolean;
   try {
-    parsed = parseSshSignature(armored);
+    parsed = parseSshSignature(armored, (blob) => signers.ssh.get(fingerprintOf(blob))?.[0]?.key ?? parseSshKey(blob));
     isGood = isSshSignatureOf(parsed, commit.payload);
   } catch (error) {
-    return bad('ssh', null, reasonOf(error));
+    return bad('ssh', null, `${messageOf(error)}.`);
   }
   const { key, namespace } = parsed;
   if (namespace !== NAMESPACE) return bad('ssh', key.fingerprint, 'The signature was not made for git.');
   if (!isGood) return bad('ssh', key.fingerprint, 'The signature is not over this commit.');
   // Git takes a commit of second 0 for one without a time, and asks about now.
   const at = commit.committer.seconds === 0 ? Math.floor(nowMs / 1000) : commit.committer.seconds;
-  const verdict = findSigner(signers.ssh, { key, namespace, at });
+  const verdict = findSigner(signers.ssh.get(key.fingerprint) ?? [], { namespace, at });
   if (verdict.kind === 'refused')
     return bad('ssh', key.fingerprint, `The signature does not count: ${verdict.reason}.`);
   if (verdict.kind === 'unknown') {
@@ -96,9 +96,4 @@ async function verifyByOpenpgp(
 
 function bad(format: 'ssh' | 'openpgp' | 'other', key: string | null, reason: string): CommitSignature {
   return { status: 'bad', format, key, principal: null, reason };
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof ProvenanceError && error.exit === exitStatus.verificationFailed) return `${error.message}.`;
-  throw error;
 }

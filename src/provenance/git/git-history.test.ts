@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -16,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { GitFixture } from '../../../test/git-fixture.ts';
 import { needs } from '../../../test/needs.ts';
+import { randomBytes } from 'node:crypto';
 import { readCommits, readTreeSha256 } from './git-history.ts';
 import { openRepository } from './git-repository.ts';
 
@@ -57,11 +59,12 @@ describe.skipIf(needs('git'))('a repository', () => {
 
   const expectHistory = (dir: string): void => {
     using repository = openRepository(dir);
-    const { ids, cutAt, commits } = readCommits(repository);
+    const history = readCommits(repository);
+    const { ids, cutAt } = history;
     expect(ids.toSorted()).toEqual(idsOfGit('HEAD').toSorted());
     expect(cutAt).toEqual([]);
     const seen = new Set<string>();
-    for (const commit of commits()) {
+    for (const commit of history.commits()) {
       expect(commit.parents.filter((parent) => !seen.has(parent))).toEqual([]);
       seen.add(commit.id);
     }
@@ -96,6 +99,39 @@ describe.skipIf(needs('git'))('a repository', () => {
     for (const end of ['pack', 'idx'])
       renameSync(join(fixture.root, `made-${hash}.${end}`), inGit(`objects/pack/pack-${hash}.${end}`));
     expectHistory(fixture.dir);
+  });
+
+  it('reads packs whose index has places past 2 GiB', () => {
+    grow();
+    fixture.git('repack', '-adfq');
+    const [name = ''] = readdirSync(inGit('objects/pack')).filter((file) => file.endsWith('.pack'));
+    const pack = inGit('objects/pack', name);
+    const index = pack.replace('.pack', '.idx');
+    rmSync(index, { force: true });
+    fixture.git('index-pack', '--index-version=2,0x40', '-o', index, pack);
+    expectHistory(fixture.dir);
+    // Without its last bytes the table of these places is not whole.
+    const whole = readFileSync(index);
+    chmodSync(index, 0o600);
+    writeFileSync(index, whole.subarray(0, -60));
+    expect(() => historyOf(fixture.dir)).toThrow(refused);
+  });
+
+  it('keeps no more bases of deltas than it has room for', () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      const base = randomBytes(7_000_000);
+      for (const content of [base, Buffer.concat([base, Buffer.from('and more')])]) {
+        write('large', '');
+        writeFileSync(join(fixture.dir, 'large'), content);
+        ids.push(fixture.git('hash-object', '-w', 'large'));
+        fixture.commit('large');
+      }
+    }
+    fixture.git('repack', '-adfq');
+    fixture.git('prune-packed');
+    using repository = openRepository(fixture.dir);
+    for (const id of [...ids, ...ids]) expect(repository.readObject(id).kind).toBe('blob');
   });
 
   it('is read in SHA-256 as well', () => {
@@ -188,6 +224,12 @@ describe.skipIf(needs('git'))('a repository', () => {
     using repository = openRepository(fixture.dir);
     expect(() => readTreeSha256(repository, make(Buffer.from('40000 x\0abc')))).toThrow(refused);
     expect(() => readTreeSha256(repository, make(Buffer.from('40000 x')))).toThrow(refused);
+    const entry = Buffer.concat([
+      Buffer.from('100644 x\0'),
+      Buffer.from(fixture.git('hash-object', '-w', '/dev/null'), 'hex'),
+    ]);
+    const many = make(Buffer.alloc(1_000_001 * entry.length, entry));
+    expect(() => readTreeSha256(repository, many)).toThrow(/more than 1000000 entries/);
     let tree = make(Buffer.alloc(0));
     for (let depth = 0; depth < 300; depth += 1)
       tree = make(Buffer.concat([Buffer.from('40000 x\0'), Buffer.from(tree, 'hex')]));
@@ -286,6 +328,15 @@ describe.skipIf(needs('git'))('a repository', () => {
       expect(read).toThrow(refused);
     });
 
+    it('is refused when it has more packs than git ever leaves', () => {
+      fixture.git('repack', '-adq');
+      const dir = inGit('objects/pack');
+      const [name = ''] = readdirSync(dir).filter((file) => file.endsWith('.idx'));
+      for (let n = 0; n < 512; n += 1)
+        for (const end of ['idx', 'pack']) linkSync(join(dir, name.replace('idx', end)), join(dir, `pack-${n}.${end}`));
+      expect(read).toThrow(/more than 512 packs/);
+    });
+
     it('is refused when it is a tag of a tag of tags', () => {
       for (let n = 0; n < 8; n += 1) fixture.git('tag', '-a', '-m', 'x', `tag-${n}`, n === 0 ? 'HEAD' : `tag-${n - 1}`);
       expect(() => historyOf(fixture.dir, { to: 'tag-7' })).toThrow(refused);
@@ -311,7 +362,7 @@ describe.skipIf(needs('git'))('a repository', () => {
       const path = join(dir, name);
       const content = readFileSync(path);
       chmodSync(path, 0o600);
-      for (let at = 0; at < content.length; at += 7) {
+      for (let at = 0; at < content.length; at += 19) {
         const flipped = Buffer.from(content);
         flipped.writeUInt8(content.readUInt8(at) ^ (1 << (at % 8)), at);
         writeFileSync(path, flipped);

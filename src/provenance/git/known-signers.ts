@@ -24,7 +24,8 @@ export interface KnownIdentity {
 
 /** What signatures are held against. */
 export interface KnownSigners {
-  readonly ssh: readonly AllowedSigner[];
+  /** By the key's fingerprint, in the order of the list. */
+  readonly ssh: ReadonlyMap<string, readonly AllowedSigner[]>;
   readonly openpgp: readonly OpenpgpKey[];
   /** By fingerprint of the SSH or OpenPGP key. */
   readonly publishers: ReadonlyMap<string, Publisher>;
@@ -56,15 +57,15 @@ export async function parseSigners({
 }): Promise<KnownSigners> {
   if (identities.length > IDENTITIES_MAX) throw badSigners(`there are more than ${IDENTITIES_MAX} identities`);
   const listed = allowedSigners === null ? [] : parseAllowedSigners(allowedSigners);
-  const known = new Set(listed.map(({ key }) => key.fingerprint));
-  const ssh = [...listed];
+  const ssh = Map.groupBy(listed, ({ key }) => key.fingerprint);
   const openpgp = [...(await parseOpenpgpKeys(openpgpKeys))];
   const publishers = new Map<string, Publisher>();
   for (const identity of identities) {
     const publisher = publisherOf(identity);
     for (const signer of sshSignersOf(identity)) {
-      addKey(publishers, signer.key.fingerprint, publisher);
-      if (!known.has(signer.key.fingerprint)) ssh.push(signer);
+      const { fingerprint } = signer.key;
+      addKey(publishers, fingerprint, publisher);
+      if (!ssh.has(fingerprint)) ssh.set(fingerprint, [signer]);
     }
     for (const key of await parseOpenpgpKeys(identity.openpgpKeys)) {
       addKey(publishers, key.fingerprint, publisher);

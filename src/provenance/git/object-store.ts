@@ -12,7 +12,7 @@ import { PackFile } from './pack-file.ts';
 const ALTERNATES_MAX = 16;
 
 /** Packs that are opened: git gc leaves one, and starts at 50. */
-const PACKS_MAX = 2048;
+const PACKS_MAX = 512;
 
 const HEADER_BYTES_MAX = 64;
 

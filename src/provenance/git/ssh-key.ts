@@ -44,11 +44,10 @@ export function parseSshKey(blob: Buffer): SshKey {
   const check = read(reader);
   const application = isHardware(type) ? reader.string() : null;
   reader.end();
-  const hash = createHash('sha256').update(blob).digest('base64').replaceAll('=', '');
   return {
     type,
     blob,
-    fingerprint: `SHA256:${hash}`,
+    fingerprint: fingerprintOf(blob),
     isSignature: (message, signature) => isSigned(check, application, message, signature),
   };
 }
@@ -65,6 +64,11 @@ export function parseSshKeyLine(line: string): SshKey {
   const key = parseSshKey(blob);
   if (key.type !== type) throw badSsh(`the key says that it is ${quoted(type)}, but it is ${key.type}`);
   return key;
+}
+
+/** `SHA256:` and base64 without padding, as ssh-keygen prints it. */
+export function fingerprintOf(blob: Buffer): string {
+  return `SHA256:${sha256(blob).toString('base64').replaceAll('=', '')}`;
 }
 
 /** Keys that live in a security token: they sign hashes together with flags and a counter. */

@@ -28,10 +28,11 @@ export interface SshSignature {
 /**
  * Parses an armored signature as ssh-keygen reads it: white space within the base64 and text after the end are ignored.
  *
+ * @param readKey gives the key of these bytes; one that is known already need not be parsed again
  * @throws ProvenanceError PROVENANCE_SSH
  * @source OpenSSH, PROTOCOL.sshsig; sshsig.c: sshsig_dearmor, sshsig_wrap_verify
  */
-export function parseSshSignature(armored: Uint8Array): SshSignature {
+export function parseSshSignature(armored: Uint8Array, readKey: (blob: Buffer) => SshKey = parseSshKey): SshSignature {
   if (armored.length > ARMOR_BYTES_MAX) throw badSsh(`the signature has more than ${ARMOR_BYTES_MAX} bytes`);
   const text = Buffer.from(armored).toString('latin1');
   const end = text.indexOf(SSH_ARMOR_END);
@@ -39,14 +40,14 @@ export function parseSshSignature(armored: Uint8Array): SshSignature {
   if (!text.startsWith(`${SSH_ARMOR}\n`) || end < 0) throw badSsh('the signature is not in armor');
   const blob = base64OrNull(text.slice(SSH_ARMOR.length, end).replaceAll(/[\t\n\v\f\r ]/g, ''));
   if (blob === null) throw badSsh('the signature is not base64');
-  return parseBlob(new SshReader(blob));
+  return parseBlob(new SshReader(blob), readKey);
 }
 
-function parseBlob(reader: SshReader): SshSignature {
+function parseBlob(reader: SshReader, readKey: (blob: Buffer) => SshKey): SshSignature {
   if (reader.bytes(MAGIC.length).toString('latin1') !== MAGIC) throw badSsh('the signature is not of ssh-keygen -Y');
   // A version is not signed; like ssh-keygen, refuse only what may mean something else.
   if (reader.uint32() > VERSION_MAX) throw badSsh('the signature is of a later version');
-  const key = parseSshKey(reader.string());
+  const key = readKey(reader.string());
   const namespace = reader.name();
   reader.string(); // Reserved: read past, and signed as empty.
   const hash = reader.name();
