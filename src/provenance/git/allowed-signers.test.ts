@@ -62,9 +62,12 @@ it.each([
   ['!eve@x,*@x', 'eve@x', false],
   ['!eve@x', 'ada@x', false],
   ['', '', true],
-  ['a'.repeat(5000), 'a', false],
-])('matches %.20s against %s: %s', (list, text, isMatch) => {
+])('matches %s against %s: %s', (list, text, isMatch) => {
   expect(isPatternMatch(list, text)).toBe(isMatch);
+});
+
+it('matches nothing against a list beyond the limit', () => {
+  expect(isPatternMatch('*'.repeat(5000), 'a')).toBe(false);
 });
 
 it('matches as a regular expression would', () => {

@@ -277,11 +277,15 @@ describe.skipIf(needs('git', 'gpg'))('signatures by OpenPGP, as git verify-commi
   it('refuses a key that has been revoked since', async () => {
     const key = fixture.makeGpgKey('Eve <eve@example.com>');
     const content = fixture.readCommit(fixture.commit('signed', key));
-    const before = await signersOf('', [fixture.exportGpgKey(key)]);
-    expect(await agreed(fixture, content, before)).toBe('verified');
+    const stale = fixture.exportGpgKey(key);
+    expect(await agreed(fixture, content, await signersOf('', [stale]))).toBe('verified');
     const revocation = fixture.run('cat', [`${fixture.root}/gnupg/openpgp-revocs.d/${key}.rev`]).toString();
     fixture.run('gpg', ['--import'], { input: revocation.replace(':-----BEGIN', '-----BEGIN') });
-    expect(await agreed(fixture, content, await signersOf('', [fixture.exportGpgKey(key)]))).toBe('bad');
+    const after = fixture.exportGpgKey(key);
+    expect(await agreed(fixture, content, await signersOf('', [after]))).toBe('bad');
+    // A copy from before does not make it good again, wherever it stands.
+    expect(await verdictOf(content, await signersOf('', [stale, after]))).toBe('bad');
+    expect(await verdictOf(content, await signersOf('', [after, stale]))).toBe('bad');
   });
 
   it('refuses a key that has expired since', async () => {

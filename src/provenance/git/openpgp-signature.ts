@@ -33,7 +33,7 @@ export interface OpenpgpKey {
 /** What an OpenPGP signature is worth. */
 export type OpenpgpVerdict =
   | { readonly status: 'verified'; readonly fingerprint: string; readonly userId: string | null }
-  | { readonly status: 'unknown-key'; readonly keyId: string; readonly reason: string }
+  | { readonly status: 'unknown-key'; readonly keyId: string }
   | { readonly status: 'bad'; readonly fingerprint: string | null; readonly reason: string };
 
 /**
@@ -98,14 +98,15 @@ export async function verifyOpenpgp({
     // A signature of text would leave the ends of lines to whoever reads it.
     if (packet.signatureType !== enums.signature.binary) return bad('it is not a signature of bytes');
     const keyId = packet.issuerKeyID;
-    const found = keys.find(({ key }) => key.getKeys(keyId).length > 0);
-    if (found === undefined)
-      return {
-        status: 'unknown-key',
-        keyId: keyId.toHex().toUpperCase(),
-        reason: 'no known key has made this signature',
-      };
-    return await verifyBy(found, { signature, payload, now, keyId });
+    const copies = keys.filter(({ key }) => key.getKeys(keyId).length > 0);
+    let verdict: OpenpgpVerdict | null = null;
+    // The same key may have been given twice, before and after its revocation: every copy must verify.
+    for (const copy of copies) {
+      verdict = await verifyBy(copy, { signature, payload, now, keyId });
+      if (verdict.status !== 'verified') break;
+    }
+    if (verdict !== null) return verdict;
+    return { status: 'unknown-key', keyId: keyId.toHex().toUpperCase() };
   } catch (error) {
     return bad(quoted(messageOf(error)));
   }
