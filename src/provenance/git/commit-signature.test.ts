@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { GitFixture, type SshKeyFile, type SshKeyType, withSignature } from '../../../test/git-fixture.ts';
@@ -317,6 +318,28 @@ describe.skipIf(needs('git', 'gpg'))('signatures by OpenPGP, as git verify-commi
     expect(await statusOf(Buffer.from('-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n'))).toBe(
       'bad',
     );
+  });
+
+  it('answers any bytes in an armor with a verdict', async () => {
+    const payload = Buffer.from('tree');
+    const args = ['--batch', '-u', fingerprint, '--detach-sign'];
+    const good = fixture.run('gpg', args, { input: payload });
+    const commit = parseCommit(fixture.readCommit(fixture.commit('plain')));
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.tuple(fc.nat(good.length - 1), fc.nat(255), fc.nat(good.length)).map(([at, byte, length]) => {
+        const damaged = Buffer.from(good);
+        damaged.writeUInt8(byte, at);
+        return damaged.subarray(0, length);
+      }),
+    );
+    const property = fc.asyncProperty(bytes, async (binary) => {
+      const base64 = Buffer.from(binary).toString('base64');
+      const signature = Buffer.from(`-----BEGIN PGP SIGNATURE-----\n\n${base64}\n-----END PGP SIGNATURE-----\n`);
+      const { status } = await verifyCommit({ ...commit, signature }, signers, NOW_MS);
+      expect(['bad', 'unknown-key']).toContain(status);
+    });
+    await fc.assert(property);
   });
 
   it(

@@ -58,6 +58,29 @@ it('keeps a stranger’s text out of its messages', () => {
   expect(() => parse(evil)).toThrow(/^the commit cannot be read: its tree '[ -~]{80}…' is no object id$/);
 });
 
+it('answers any bytes with a commit or an error of its own', () => {
+  const parts = [
+    TREE,
+    `parent ${ID}\n`,
+    `author ${ADA}\n`,
+    `committer ${ADA}\n`,
+    'gpgsig x\n',
+    ' y\n',
+    '\n',
+    '\0',
+    'x',
+  ];
+  fc.assert(
+    fc.property(fc.array(fc.oneof(fc.constantFrom(...parts), fc.string())), (texts) => {
+      try {
+        expect(parse(PLAIN.slice(0, texts.length * 20) + texts.join('')).parents.length).toBeLessThan(99);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'PROVENANCE_COMMIT' });
+      }
+    }),
+  );
+});
+
 it('splits any bytes into a signature and the rest, and loses none but headers of signatures', () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom('gpgsig ', 'gpgsig-sha256 ', ' ', 'x', '\n', 'gpgsig', '\0')), (parts) => {

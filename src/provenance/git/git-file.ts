@@ -1,8 +1,11 @@
 // Files of a repository that a stranger may have made: opened without waiting, read with a limit, and errors that say which file.
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 
 import { errnoOf, exitStatus, messageOf } from '../../base/index.ts';
 import { ProvenanceError } from '../errors.ts';
+
+/** Longest explanation that a message gives: paths in a repository may be a stranger's. */
+const WHY_CHARS_MAX = 400;
 
 /** An open file of known size. */
 export interface GitFile extends Disposable {
@@ -37,6 +40,15 @@ export function readGitFile(path: string, bytesMax: number): Buffer | null {
   return file.read(0, file.bytes);
 }
 
+/** What a path leads to; null when it leads to nothing. @throws ProvenanceError PROVENANCE_REPOSITORY */
+export function statGit(path: string): Stats | null {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) ?? null;
+  } catch (error) {
+    throw badRepository(messageOf(error), error);
+  }
+}
+
 function openOrNull(path: string): number | null {
   try {
     // A FIFO without a writer would otherwise be waited for.
@@ -60,7 +72,8 @@ function readAt(fd: number, at: number, count: number): Buffer {
 
 /** A repository that cannot be read, or does not hold what was asked for. */
 export function badRepository(why: string, cause?: unknown): ProvenanceError {
-  return new ProvenanceError('PROVENANCE_REPOSITORY', `the git repository cannot be read: ${why}`, {
+  const shown = why.slice(0, WHY_CHARS_MAX).replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
+  return new ProvenanceError('PROVENANCE_REPOSITORY', `the git repository cannot be read: ${shown}`, {
     exit: exitStatus.evidenceMissing,
     hint: 'Give the folder of a repository and a branch, tag or whole commit id in it; git fsck finds damage.',
     cause,

@@ -342,6 +342,24 @@ describe.skipIf(needs('git'))('a repository', () => {
       expect(() => historyOf(fixture.dir, { to: 'tag-7' })).toThrow(refused);
     });
 
+    it('is refused when it leads round in a circle', () => {
+      rmSync(inGit('refs/heads/main'));
+      symlinkSync('main', inGit('refs/heads/main'));
+      expect(read).toThrow(refused);
+      rmSync(inGit(), { recursive: true });
+      symlinkSync('.git', inGit());
+      expect(read).toThrow(refused);
+    });
+
+    it('keeps the paths of a stranger out of its messages', () => {
+      rmSync(inGit(), { recursive: true });
+      for (const path of ['\x1b[2J\u2028', 'x\0y', '\x1b'.repeat(9999)]) {
+        writeFileSync(inGit(), `gitdir: ${path}`);
+        expect(read).toThrow(refused);
+        expect(read).toThrow(/^[\x20-\x7e]{1,500}$/);
+      }
+    });
+
     it('does not give away what a link in it leads to', () => {
       const secret = join(fixture.root, 'secret');
       writeFileSync(secret, 'root:hash');

@@ -1,10 +1,9 @@
 // A repository on disk: where its parts are, what its names stand for. Only reads, and runs nothing that its configuration names.
-import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { GIB, KIB, MIB } from '../../base/index.ts';
 import { type GitCommit, parseCommit } from './git-commit.ts';
-import { badRepository, readGitFile } from './git-file.ts';
+import { badRepository, readGitFile, statGit } from './git-file.ts';
 import { COMMIT_BYTES_MAX, type GitObject, isObjectId, type ObjectFormat, quoted } from './git-object.ts';
 import { ObjectStore } from './object-store.ts';
 
@@ -69,10 +68,10 @@ export function openRepository(dir: string): GitRepository {
 
 function findGitDir(dir: string): string {
   const inside = join(dir, '.git');
-  const stat = statSync(inside, { throwIfNoEntry: false });
+  const stat = statGit(inside);
   if (stat?.isDirectory() === true) return inside;
-  if (stat === undefined) {
-    if (statSync(join(dir, 'objects'), { throwIfNoEntry: false })?.isDirectory() === true) return dir;
+  if (stat === null) {
+    if (statGit(join(dir, 'objects'))?.isDirectory() === true) return dir;
     throw badRepository(`${dir} holds no repository`);
   }
   const link = readGitFile(inside, SMALL_FILE_BYTES_MAX)?.toString('utf8').trim() ?? '';
@@ -168,7 +167,7 @@ function readRef(names: Names, name: string): string | null {
     const folder = current.startsWith('refs/') ? names.commonDir : names.gitDir;
     const path = join(folder, current);
     // A folder of names is not a name: `release` beside `release/1.0`.
-    const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+    const isFile = statGit(path)?.isFile() === true;
     const text = isFile ? readGitFile(path, SMALL_FILE_BYTES_MAX)?.toString('latin1').trim() : undefined;
     if (text === undefined) return findPacked(names, current);
     if (isObjectId(text, names.format)) return text;
