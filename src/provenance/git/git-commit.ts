@@ -159,10 +159,10 @@ class HeaderLines {
 }
 
 function parseId(text: string, format: ObjectFormat, what: string): string {
-  // Git reads upper-case digits too; they name the same object.
   const isHex = text.length === 2 * idBytes(format) && /^[0-9a-fA-F]+$/.test(text);
   if (!isHex) throw badCommit(`its ${what} ${quoted(text)} is no object id`);
-  return text.toLowerCase();
+  // Git reads upper-case digits too; they name the same object. A copy, since a part of a string keeps the whole of it in memory.
+  return Buffer.from(text, 'hex').toString('hex');
 }
 
 const PERSON = /^(?<name>[^<>]*) <(?<email>[^<>]*)> (?<seconds>0|[1-9]\d*) (?<zone>[+-]\d{4})$/;

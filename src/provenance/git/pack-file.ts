@@ -16,11 +16,15 @@ const NAMES_AT = FANOUT_AT + 256 * 4;
 /** Longest chain of deltas. @source git, pack.depth: at most 4095 */
 const DELTA_DEPTH_MAX = 4096;
 
-/** Bases that are kept, in bytes: commits of one pack share few of them. */
+/** Bases of deltas that are kept, in bytes: a walk over a history meets each chain at every of its links. */
 const CACHE_BYTES_MAX = 16 * MIB;
 
+/** What inflating asks for at a time: no more than a small object needs. The least is zlib's own. */
+const CHUNK_BYTES_MIN = 64;
+const CHUNK_BYTES_MAX = MIB;
+
 /** First read of an entry: holds most commits whole. */
-const FIRST_READ_BYTES = 4096;
+const FIRST_READ_BYTES = 2048;
 
 const KINDS: ReadonlyMap<number, ObjectKind> = new Map([
   [1, 'commit'],
@@ -95,26 +99,27 @@ export class PackFile implements Disposable {
 
   /** The object at an offset; not checked against its id. @throws ProvenanceError PROVENANCE_REPOSITORY */
   read(offset: number, bytesMax: number): GitObject {
-    const deltas: Buffer[] = [];
+    const deltas: { readonly at: number; readonly delta: Buffer }[] = [];
     let at = offset;
-    let found = this.#cache.get(at);
-    while (found === undefined) {
+    let object = this.#cache.get(at);
+    while (object === undefined) {
       const entry = this.#readEntry(at, bytesMax);
       if (entry.kind !== 'delta') {
-        found = entry;
+        object = entry;
         break;
       }
       if (deltas.length === DELTA_DEPTH_MAX) throw this.#damaged('its deltas have no end');
-      deltas.push(entry.content);
+      deltas.push({ at, delta: entry.content });
       at = entry.base;
-      found = this.#cache.get(at);
+      object = this.#cache.get(at);
     }
-    const { kind } = found;
-    let { content } = found;
-    // Only bases are met again.
-    if (deltas.length > 0) this.#keep(at, found);
-    for (const delta of deltas.toReversed()) content = applyDelta(content, delta, bytesMax);
-    return { kind, content };
+    // What is no delta and the base of none is seldom met again.
+    if (deltas.length > 0) this.#keep(at, object);
+    for (const { at: deltaAt, delta } of deltas.toReversed()) {
+      object = { kind: object.kind, content: applyDelta(object.content, delta, bytesMax) };
+      this.#keep(deltaAt, object);
+    }
+    return object;
   }
 
   #keep(offset: number, object: GitObject): void {
@@ -207,7 +212,8 @@ function isIndex(index: Buffer, idLength: number): boolean {
 export function inflate(deflated: Buffer, size: number): Buffer | null {
   try {
     // One more than the size, so that a longer object is not taken for a whole one.
-    const content = inflateSync(deflated, { maxOutputLength: size + 1 });
+    const chunkSize = Math.min(Math.max(CHUNK_BYTES_MIN, size + 1), CHUNK_BYTES_MAX);
+    const content = inflateSync(deflated, { maxOutputLength: size + 1, chunkSize });
     return content.length === size ? content : null;
   } catch {
     // Damaged, or longer than it says: the caller names the object.
