@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
@@ -17,7 +18,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { GitFixture } from '../../../test/git-fixture.ts';
 import { needs } from '../../../test/needs.ts';
-import { randomBytes } from 'node:crypto';
 import { readCommits, readTreeSha256 } from './git-history.ts';
 import { openRepository } from './git-repository.ts';
 
