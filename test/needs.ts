@@ -26,6 +26,9 @@ const NEEDS = {
   'docker-registry': command('docker-registry', 'docker-registry'),
   dockerd: command('dockerd', 'docker.io'),
   dpkg: command('dpkg', 'dpkg'),
+  git: command('git', 'git'),
+  'ssh-keygen': command('ssh-keygen', 'openssh-client'),
+  gpg: command('gpg', 'gnupg'),
   'cgroup-v1': { isMet: () => existsSync('/sys/fs/cgroup/cpu/cgroup.procs'), how: 'boot with cgroup v1 controllers' },
   vectors: { isMet: () => existsSync(VECTORS_FOLDER), how: 'set PROVOST_VECTORS to a folder of public test vectors' },
 } as const;

@@ -56,3 +56,17 @@ export {
   verifyArtifact,
   type VerifyInput,
 } from './verify-artifact.ts';
+export { type AllowedSigner } from './git/allowed-signers.ts';
+export { type CommitSignature, verifyCommit } from './git/commit-signature.ts';
+export { type GitCommit, type GitPerson, parseCommit } from './git/git-commit.ts';
+export { type CommitHistory, type CommitRange, readCommits, readTreeSha256 } from './git/git-history.ts';
+export { type GitObject, type ObjectFormat, type ObjectKind } from './git/git-object.ts';
+export { type GitRepository, openRepository } from './git/git-repository.ts';
+export { type KnownIdentity, type KnownSigners, parseSigners } from './git/known-signers.ts';
+export { type OpenpgpKey } from './git/openpgp-signature.ts';
+export {
+  describeSource,
+  SOURCE_PREDICATE_TYPE,
+  type SourcePerson,
+  type SourcePredicate,
+} from './git/source-predicate.ts';
