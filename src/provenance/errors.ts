@@ -14,6 +14,8 @@ export type ProvenanceErrorCode =
   | 'PROVENANCE_KEYRING'
   | 'PROVENANCE_TRUST'
   | 'PROVENANCE_ATTESTATIONS_FULL'
-  | 'PROVENANCE_LEAF';
+  | 'PROVENANCE_LEAF'
+  | 'PROVENANCE_DEPENDENCIES'
+  | 'PROVENANCE_ORIGIN_POLICY';
 
 export class ProvenanceError extends ProvostError<ProvenanceErrorCode> {}
