@@ -40,3 +40,25 @@ export {
   verifyArtifact,
   type VerifyInput,
 } from './verify-artifact.ts';
+export {
+  type Dependency,
+  type DependencyFinding,
+  type DependencyScope,
+  type FindingKind,
+  type Inventory,
+} from './dependencies/dependency.ts';
+export { type Hash, type HashAlgorithm } from './dependencies/hash.ts';
+export { parseCycloneDx } from './dependencies/cyclonedx.ts';
+export { parseSpdx } from './dependencies/spdx.ts';
+export { type DependencyFile, isDependencyFile, readInventory } from './dependencies/inventory.ts';
+export { type InstalledFile, parseMd5sums } from './dependencies/system-packages.ts';
+export { checkIntegrity, checkModule, type IntegrityVerdict, type ModuleFile } from './dependencies/integrity.ts';
+export { type OriginPolicy, parseOriginPolicy } from './dependencies/origin-policy.ts';
+export { judgeOrigin, type OriginVerdict } from './dependencies/origin.ts';
+export {
+  CYCLONEDX_PREDICATE_TYPE,
+  type DependencyDescription,
+  describeDependencies,
+  type DescribeInput,
+  type JudgedDependency,
+} from './dependencies/describe.ts';

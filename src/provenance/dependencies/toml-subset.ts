@@ -6,6 +6,7 @@ export type TomlValue = string | number | boolean | readonly TomlValue[] | TomlT
 export type TomlTable = Map<string, TomlValue>;
 
 const DEPTH_MAX = 32;
+const STRING_CHARS_MAX = 65_536;
 
 /** Where the reader stands. */
 interface Cursor {
@@ -57,7 +58,7 @@ function skipSpace(cursor: Cursor): void {
 
 /** Space, ends of lines and comments. */
 function skipBlank(cursor: Cursor): void {
-  take(cursor, /(?:[ \t\n]|#[^\n]*)*/y);
+  for (let taken = true; taken;) taken = take(cursor, /[ \t\n]+|#[^\n]*/y) !== null;
 }
 
 function endLine(cursor: Cursor): void {
@@ -186,16 +187,33 @@ function readInlineTable(cursor: Cursor, depth: number): TomlTable {
 }
 
 function readString(cursor: Cursor): string {
-  if (/^(?:"""|''')/.test(cursor.text.slice(cursor.at, cursor.at + 3)))
-    throw fault(cursor, 'has a string of many lines');
-  const literal = take(cursor, /'[^'\n]*'/y);
-  if (literal !== null) return literal.slice(1, -1);
-  const basic = take(cursor, /"(?:[^"\\\n]|\\(?:[btnfr"\\]|u[0-9A-Fa-f]{4}))*"/y);
-  if (basic === null) throw fault(cursor, 'has a string that is none');
+  const quote = cursor.text[cursor.at] ?? '';
+  if (cursor.text.startsWith(quote.repeat(3), cursor.at)) throw fault(cursor, 'has a string of many lines');
+  const start = cursor.at + 1;
+  let end = start;
+  while (end - start <= STRING_CHARS_MAX && cursor.text[end] !== quote && cursor.text[end] !== '\n') {
+    end += cursor.text[end] === '\\' && quote === '"' ? 2 : 1;
+  }
+  if (cursor.text[end] !== quote)
+    throw fault(cursor, `has a string without an end, or of more than ${STRING_CHARS_MAX}`);
+  const inner = cursor.text.slice(start, end);
+  if (quote === "'") {
+    cursor.at = end + 1;
+    return inner;
+  }
+  const value = unescaped(inner);
+  if (value === null) throw fault(cursor, 'has a string with what TOML does not allow in one');
+  cursor.at = end + 1;
+  return value;
+}
+
+/** Of this form, it is a string of JSON but for a tab, which TOML has as it is, and a slash, which it does not escape. */
+function unescaped(inner: string): string | null {
+  if (/\\(?![btnfr"\\]|u[0-9A-Fa-f]{4})/.test(inner.replaceAll('\\\\', ''))) return null;
   try {
-    // Of this form, it is a string of JSON but for a tab, which TOML has as it is.
-    return JSON.parse(basic.replaceAll('\t', '\\t')) as string;
-  } catch (error) {
-    throw badDependencies(cursor.what, 'has a string with control characters', error);
+    return JSON.parse(`"${inner.replaceAll('\t', '\\t')}"`) as string;
+  } catch {
+    // Control characters: the caller says where.
+    return null;
   }
 }
