@@ -16,8 +16,8 @@ import { parseSpdx } from './spdx.ts';
 import { parseApkInstalled, parseDpkgStatus } from './system-packages.ts';
 import { parseYarnLock } from './yarn-lock.ts';
 
-/** Files of one artifact that are read together. */
-const FILES_MAX = 1024;
+/** Files of one artifact that are read together: an image has a list of files for each of its packages. */
+const FILES_MAX = 16_384;
 
 /** A file of an artifact. */
 export interface DependencyFile {
@@ -72,9 +72,9 @@ const COMPANIONS: ReadonlySet<string> = new Set(['package.json', 'go.mod']);
 const SBOM_NAME = /(?:^|\.)(?:bom|sbom|cdx|spdx)\.json$/;
 
 /** npm's own note of what it has installed, in the folder itself. */
-const HIDDEN_LOCK = /^(?:.*\/)?node_modules\/\.package-lock\.json$/;
+const HIDDEN_LOCK = /^(?:(?!.*node_modules\/.*node_modules\/).*\/)?node_modules\/\.package-lock\.json$/;
 /** Below these lies what was installed; lockfiles in there are those of others, and most of them test data. */
-const INSTALLED_FOLDER = /(?:^|\/)(?:node_modules|site-packages|dist-packages|vendor)\//;
+const INSTALLED_FOLDER = /(?:^|\/)(?:node_modules|site-packages|dist-packages)\//;
 
 /** True for a file that {@link readInventory} makes use of, by its path: for choosing which ones to hand over. */
 export function isDependencyFile(path: string): boolean {
@@ -92,8 +92,7 @@ function isManifest(path: string): boolean {
 function readerOf(path: string): Reader | null {
   if (path === DPKG_STATUS) return readDpkg;
   if (path === APK_INSTALLED) return readApk;
-  const [installed = '', ...further] = path.split(/(?<=(?:^|\/)node_modules\/)/);
-  if (HIDDEN_LOCK.test(path) && further.length === 1 && installed !== '') return readHiddenLock;
+  if (HIDDEN_LOCK.test(path)) return readHiddenLock;
   if (INSTALLED_FOLDER.test(path)) return null;
   const base = posix.basename(path);
   return SBOM_NAME.test(base) ? readSbom : (READERS.get(base) ?? null);
@@ -114,7 +113,8 @@ export function readInventory(files: readonly DependencyFile[], vendor: Vendor =
   const inventories = paths.flatMap((path): Inventory[] => {
     const beside = (name: string): Uint8Array | null => byPath.get(posix.join(posix.dirname(path), name)) ?? null;
     const bytes = byPath.get(path) ?? new Uint8Array();
-    return readerOf(path)?.({ bytes, what: whatOf(path), beside, listed, vendor }) ?? [];
+    const reader = readerOf(path);
+    return reader === null ? [] : [reader({ bytes, what: whatOf(path), beside, listed, vendor })];
   });
   if (inventories.length === 0) return null;
   const manifests = new Map(paths.filter(isManifest).map((path) => [path, byPath.get(path) ?? new Uint8Array()]));

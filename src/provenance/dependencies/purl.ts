@@ -28,6 +28,8 @@ const SYSTEM_TYPES: ReadonlySet<string> = new Set(['deb', 'apk', 'rpm', 'alpm', 
 export function parsePurl(text: string, what = 'the document'): Purl {
   checkedText(text, { what, field: 'a purl', charsMax: PURL_CHARS_MAX });
   const purl = fromLibrary(text, what);
+  // The library takes an `@` behind the last slash for a part of the name, which then is missing.
+  if (purl.name.startsWith('@')) throw badDependencies(what, `has a purl without a name: ${shown(text)}`);
   return {
     type: purl.type,
     namespace: purl.namespace ?? null,
@@ -35,7 +37,7 @@ export function parsePurl(text: string, what = 'the document'): Purl {
     version: purl.version ?? null,
     qualifiers: new Map(Object.entries(purl.qualifiers ?? {})),
     subpath: purl.subpath ?? null,
-    text: PackageURL.prototype.toString.call(purl),
+    text: written(purl),
   };
 }
 
@@ -45,6 +47,12 @@ function fromLibrary(text: string, what: string): PackageURL {
   } catch (error) {
     throw badDependencies(what, `has a purl that is none: ${shown(text)} (${shown(messageOf(error))})`, error);
   }
+}
+
+/** The canonical form. The library encodes colons, which the standard has as they are, and leaves the plus of a version. */
+function written(purl: PackageURL): string {
+  const [type = '', ...rest] = PackageURL.prototype.toString.call(purl).split('/');
+  return [type, rest.join('/').replaceAll('%3A', ':').replaceAll('+', '%2B')].join('/');
 }
 
 /** The package's name as its ecosystem writes it, with the namespace where that is part of the name. */
@@ -66,7 +74,7 @@ export function purlOf({ ecosystem, vendor, name, version, qualifiers }: PurlPar
   const namespace = vendor ?? (slash < 0 ? null : name.slice(0, slash));
   const base = vendor === null ? name.slice(slash + 1) : name;
   try {
-    return new PackageURL(ecosystem, namespace, base, version, qualifiers, null).toString();
+    return written(new PackageURL(ecosystem, namespace, base, version, qualifiers, null));
   } catch {
     // A name that its ecosystem does not allow: it is listed under its name alone.
     return null;
