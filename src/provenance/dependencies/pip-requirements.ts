@@ -163,6 +163,6 @@ function directSource(spec: string): { name: string; url: string; version: null 
 
 /** `name-1.0.tar.gz`, `name-1.0-py3-none-any.whl`, `name.git@main`; a path of other form has no name of its own. */
 function nameOfFile(file: string): string {
-  const [base = ''] = file.split(/-\d|@|\.git$|\.(?:whl|zip|tar)/);
+  const [base = ''] = file.split(/-\d|@|\.git(?:@|$)|\.(?:whl|zip|tar)/);
   return /^[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?$/.test(base) ? base : 'local';
 }
