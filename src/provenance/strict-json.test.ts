@@ -39,3 +39,8 @@ it('refuses bytes that are no UTF-8', () => {
     expect.objectContaining({ code: 'PROVENANCE_JSON' }),
   );
 });
+
+it('shows what is hostile escaped', () => {
+  expect(() => parse('{"\\u202e":1,"\\u202e":2}')).toThrow(/says the key '\\u\{202e\}' twice/);
+  expect(() => parse('\u001b[31m')).toThrow(/is not JSON: [^\p{Cc}]+$/u);
+});

@@ -1,6 +1,7 @@
 // JSON from strangers: bounded, valid UTF-8, and without duplicate keys, over which two readers could disagree.
 import { CANONICAL_DEPTH_MAX, exitStatus, messageOf } from '../base/index.ts';
 import { ProvenanceError } from './errors.ts';
+import { escaped } from './shown-text.ts';
 
 /** What is being read, for the message, and how large it may be. */
 export interface JsonBounds {
@@ -75,7 +76,8 @@ function stringEnd(text: string, start: number): number {
 }
 
 function notJson(what: string, fault: string, cause?: unknown): ProvenanceError {
-  return new ProvenanceError('PROVENANCE_JSON', `${what} ${fault}`, {
+  // attacker-controlled: the parser quotes what it stumbles over, and a key may be anything.
+  return new ProvenanceError('PROVENANCE_JSON', `${what} ${escaped(fault)}`, {
     exit: exitStatus.verificationFailed,
     hint: 'Get it again from where it was made.',
     cause,

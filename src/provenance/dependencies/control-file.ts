@@ -1,5 +1,6 @@
 // Paragraphs of `Key: value` lines apart by empty lines: the databases of dpkg and apk.
-import { badDependencies, DEPENDENCIES_MAX, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import { badDependencies, DEPENDENCIES_MAX } from './dependency.ts';
 import { parseLines } from './document.ts';
 
 export interface ControlForm {

@@ -1,17 +1,19 @@
 // SBOMs in CycloneDX JSON: the components, wherever they are nested, and nothing of what else a BOM may hold.
 import { z } from 'zod';
+import { shown } from '../shown-text.ts';
 import {
   badDependencies,
   checkCount,
   type Dependency,
   type DependencyFinding,
   type DependencyScope,
+  type Inventory,
+  labelOf,
+  makeDependency,
 } from './dependency.ts';
-import { labelOf, makeDependency, shown } from './dependency.ts';
 import { parseJsonDocument } from './document.ts';
 import { inventoryOf } from './findings.ts';
 import { algorithmNamed, type Hash, hexHash } from './hash.ts';
-import type { Inventory } from './dependency.ts';
 import { nameOfPurl, parsePurl, type Purl } from './purl.ts';
 
 /** Versions of the format that are read. */

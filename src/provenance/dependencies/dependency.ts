@@ -1,6 +1,7 @@
 // What an artifact is made of: one dependency, what was found wrong with it, and the limits on reading both.
 import { exitStatus } from '../../base/index.ts';
 import { ProvenanceError } from '../errors.ts';
+import { shown } from '../shown-text.ts';
 import type { Hash } from './hash.ts';
 import { purlOf } from './purl.ts';
 
@@ -13,7 +14,6 @@ const HASHES_MAX = 1024;
 const NAME_CHARS_MAX = 512;
 const VERSION_CHARS_MAX = 256;
 const ORIGIN_CHARS_MAX = 4096;
-const SHOWN_CHARS_MAX = 80;
 
 /** `development`: needed to build or test, not to run. */
 export type DependencyScope = 'required' | 'optional' | 'development';
@@ -114,16 +114,6 @@ export function checkedText(text: string, { what, field, charsMax }: TextBounds)
     throw badDependencies(what, `has ${field} with characters that do not show: ${shown(text)}`);
   }
   return text;
-}
-
-/** Text of strangers, for a message: short, in quotes, and with everything that does not show written out. */
-export function shown(text: string): string {
-  const cut = text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text;
-  const escaped = cut.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
-    (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`,
-  );
-  return `'${escaped}'`;
 }
 
 /** `name@version`, as findings and reasons name a dependency. */

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { messageOf } from '../../base/index.ts';
 import { parseStrictJson } from '../strict-json.ts';
-import { badDependencies, DEPENDENCY_FILE_BYTES_MAX, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import { badDependencies, DEPENDENCY_FILE_BYTES_MAX } from './dependency.ts';
 
 const LINES_MAX = 2_000_000;
 const LINE_CHARS_MAX = 65_536;

@@ -1,6 +1,12 @@
 // What is wrong with dependencies whatever file names them: no hash, a forgeable one, or two that disagree.
-import type { Dependency, DependencyFinding, FindingKind, Inventory } from './dependency.ts';
-import { dependencyKey, labelOf } from './dependency.ts';
+import {
+  type Dependency,
+  type DependencyFinding,
+  dependencyKey,
+  type FindingKind,
+  type Inventory,
+  labelOf,
+} from './dependency.ts';
 import { isStrong } from './hash.ts';
 
 /** What the hashes of a dependency are worth, as a finding; null when one is strong. */

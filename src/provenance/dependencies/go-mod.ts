@@ -1,5 +1,6 @@
 // What a Go module asks for: the `require` and `replace` lines of go.mod.
-import { badDependencies, checkCount, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import { badDependencies, checkCount } from './dependency.ts';
 import { parseLines } from './document.ts';
 
 export interface GoModule {

@@ -1,6 +1,14 @@
 // What Go would build with: go.sum, and the go.mod beside it.
-import { badDependencies, checkCount, type Dependency, type DependencyFinding, type Inventory } from './dependency.ts';
-import { labelOf, makeDependency, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import {
+  badDependencies,
+  checkCount,
+  type Dependency,
+  type DependencyFinding,
+  type Inventory,
+  labelOf,
+  makeDependency,
+} from './dependency.ts';
 import { parseLines } from './document.ts';
 import { inventoryOf } from './findings.ts';
 import { base64Hash } from './hash.ts';

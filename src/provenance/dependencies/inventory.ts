@@ -1,8 +1,9 @@
 // All files of an artifact that name dependencies: which these are, and one inventory of them.
 import { posix } from 'node:path';
 import { z } from 'zod';
+import { shown } from '../shown-text.ts';
 import { parseCycloneDx } from './cyclonedx.ts';
-import { badDependencies, checkCount, type Inventory, shown } from './dependency.ts';
+import { badDependencies, checkCount, type Inventory } from './dependency.ts';
 import { parseJsonDocument } from './document.ts';
 import { mergeInventories } from './findings.ts';
 import { parseGoSum } from './go-modules.ts';

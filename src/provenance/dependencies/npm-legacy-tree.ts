@@ -1,6 +1,7 @@
 // The second list in a version 2 lockfile, which npm 6 reads: it must say what the first one says.
 import { z } from 'zod';
-import { checkCount, type Dependency, type DependencyFinding, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import { checkCount, type Dependency, type DependencyFinding } from './dependency.ts';
 import { parseShape } from './document.ts';
 
 const wireTree = z.record(

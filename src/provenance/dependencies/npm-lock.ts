@@ -1,7 +1,16 @@
 // What npm would install: package-lock.json and npm-shrinkwrap.json, versions 2 and 3.
 import { z } from 'zod';
-import { badDependencies, checkCount, type Dependency, type DependencyFinding, type Inventory } from './dependency.ts';
-import { type DependencyScope, labelOf, makeDependency, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import {
+  badDependencies,
+  checkCount,
+  type Dependency,
+  type DependencyFinding,
+  type DependencyScope,
+  type Inventory,
+  labelOf,
+  makeDependency,
+} from './dependency.ts';
 import { parseJsonDocument } from './document.ts';
 import { integrityFinding, mergeInventories } from './findings.ts';
 import { type Hash, parseIntegrity } from './hash.ts';

@@ -1,6 +1,7 @@
 // Names, ranges and archives of npm packages: what a lockfile must agree with.
 import { z } from 'zod';
-import { type Dependency, type DependencyFinding, labelOf, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import { type Dependency, type DependencyFinding, labelOf } from './dependency.ts';
 import { parseJsonDocument } from './document.ts';
 
 const specs = z.record(z.string(), z.string()).optional();

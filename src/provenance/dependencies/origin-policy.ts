@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { exitStatus } from '../../base/index.ts';
 import { ProvenanceError } from '../errors.ts';
 import { SCOPE_CHARS_MAX } from '../glob.ts';
-import { shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
 import { type Location, parseLocation } from './location.ts';
 
 const RULES_MAX = 1024;

@@ -1,6 +1,7 @@
 // Does a dependency come from where the policy trusts, and is it who its name says.
 import { isInScope } from '../glob.ts';
-import { type Dependency, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import type { Dependency } from './dependency.ts';
 import { isWithin, type Location, parseLocation, publicUrl } from './location.ts';
 import type { NamespaceRule, OriginPolicy, SignerRule } from './origin-policy.ts';
 

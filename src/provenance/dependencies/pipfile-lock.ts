@@ -1,7 +1,14 @@
 // What Pipenv would install: Pipfile.lock.
 import { z } from 'zod';
-import { checkCount, type Dependency, type DependencyFinding, type DependencyScope } from './dependency.ts';
-import { type Inventory, labelOf, makeDependency } from './dependency.ts';
+import {
+  checkCount,
+  type Dependency,
+  type DependencyFinding,
+  type DependencyScope,
+  type Inventory,
+  labelOf,
+  makeDependency,
+} from './dependency.ts';
 import { parseJsonDocument } from './document.ts';
 import { inventoryOf } from './findings.ts';
 import { normalisedPythonName, parsePythonHash } from './python-package.ts';

@@ -2,8 +2,16 @@
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../../base/index.ts';
-import { badDependencies, checkCount, type Dependency, type DependencyFinding, type Inventory } from './dependency.ts';
-import { labelOf, makeDependency, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import {
+  badDependencies,
+  checkCount,
+  type Dependency,
+  type DependencyFinding,
+  type Inventory,
+  labelOf,
+  makeDependency,
+} from './dependency.ts';
 import { parseJsonDocument, parseShape, parseText } from './document.ts';
 import { inventoryOf } from './findings.ts';
 import { parseIntegrity } from './hash.ts';

@@ -1,7 +1,8 @@
 // Package URLs: the one name of a package across ecosystems. The library reads and writes them; what is ours are the limits.
 import { PackageURL } from 'packageurl-js';
 import { messageOf } from '../../base/index.ts';
-import { badDependencies, checkedText, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import { badDependencies, checkedText } from './dependency.ts';
 
 const PURL_CHARS_MAX = 2048;
 

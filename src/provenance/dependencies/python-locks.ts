@@ -1,7 +1,13 @@
 // What Poetry and uv would install: poetry.lock and uv.lock.
 import { z } from 'zod';
-import { checkCount, type Dependency, type DependencyFinding, type Inventory } from './dependency.ts';
-import { labelOf, makeDependency } from './dependency.ts';
+import {
+  checkCount,
+  type Dependency,
+  type DependencyFinding,
+  type Inventory,
+  labelOf,
+  makeDependency,
+} from './dependency.ts';
 import { parseShape, parseText } from './document.ts';
 import { inventoryOf } from './findings.ts';
 import { normalisedPythonName, parsePythonHash } from './python-package.ts';

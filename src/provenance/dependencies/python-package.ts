@@ -1,5 +1,6 @@
 // Names and hashes of Python packages, as all their lockfiles write them.
-import { badDependencies, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import { badDependencies } from './dependency.ts';
 import { type Hash, type HashAlgorithm, hexHash } from './hash.ts';
 
 /** The one form of a name that all its spellings have. @source https://packaging.python.org/en/latest/specifications/name-normalization/ */

@@ -1,7 +1,14 @@
 // SBOMs in SPDX JSON: the packages and how they relate to what the document describes.
 import { z } from 'zod';
-import { badDependencies, checkCount, type Dependency, type DependencyScope, type Inventory } from './dependency.ts';
-import { makeDependency, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import {
+  badDependencies,
+  checkCount,
+  type Dependency,
+  type DependencyScope,
+  type Inventory,
+  makeDependency,
+} from './dependency.ts';
 import { originOfPurl } from './cyclonedx.ts';
 import { parseJsonDocument } from './document.ts';
 import { inventoryOf } from './findings.ts';

@@ -1,6 +1,13 @@
 // What the package manager of an image has installed: the databases of dpkg (Debian) and apk (Alpine).
-import { badDependencies, type Dependency, type DependencyFinding, type Inventory } from './dependency.ts';
-import { labelOf, makeDependency, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import {
+  badDependencies,
+  type Dependency,
+  type DependencyFinding,
+  type Inventory,
+  labelOf,
+  makeDependency,
+} from './dependency.ts';
 import { type ControlForm, parseParagraphs } from './control-file.ts';
 import { parseLines } from './document.ts';
 import { inventoryOf, mergeInventories } from './findings.ts';

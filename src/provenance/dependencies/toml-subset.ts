@@ -1,6 +1,7 @@
 // The part of TOML that poetry and uv write: tables, arrays of tables, basic and literal strings, integers, booleans, arrays,
 // inline tables. Everything else (dates, floats, multi-line strings, other bases) is refused, not guessed.
-import { badDependencies, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import { badDependencies } from './dependency.ts';
 
 export type TomlValue = string | number | boolean | readonly TomlValue[] | TomlTable;
 export type TomlTable = Map<string, TomlValue>;
@@ -47,8 +48,8 @@ function take(cursor: Cursor, pattern: RegExp): string | null {
   return taken;
 }
 
-function expect(cursor: Cursor, char: string): void {
-  if (!cursor.text.startsWith(char, cursor.at)) throw fault(cursor, `has no ${char}`);
+function takeChar(cursor: Cursor, char: string): void {
+  if (!cursor.text.startsWith(char, cursor.at)) throw fault(cursor, `has no ${shown(char)}`);
   cursor.at += char.length;
 }
 
@@ -63,14 +64,14 @@ function skipBlank(cursor: Cursor): void {
 
 function endLine(cursor: Cursor): void {
   take(cursor, /[ \t]*(?:#[^\n]*)?/y);
-  if (cursor.at < cursor.text.length) expect(cursor, '\n');
+  if (cursor.at < cursor.text.length) takeChar(cursor, '\n');
 }
 
 function readHeading(cursor: Cursor, root: TomlTable, headed: Set<string>): TomlTable {
   const brackets = take(cursor, /\[\[?/y) ?? '';
   skipSpace(cursor);
   const keys = readKeys(cursor);
-  expect(cursor, brackets === '[[' ? ']]' : ']');
+  takeChar(cursor, brackets === '[[' ? ']]' : ']');
   const last = keys.pop() ?? '';
   const parent = keys.reduce((table, key) => descend(cursor, table, key), root);
   const known = parent.get(last);
@@ -134,7 +135,7 @@ function readKey(cursor: Cursor): string {
 function readPair(cursor: Cursor, table: TomlTable, depth: number): void {
   const keys = readKeys(cursor);
   const last = keys.pop() ?? '';
-  expect(cursor, '=');
+  takeChar(cursor, '=');
   skipSpace(cursor);
   const parent = keys.reduce((within, key) => descend(cursor, within, key), table);
   if (parent.has(last)) throw fault(cursor, `says the key ${shown(last)} twice`);
@@ -161,19 +162,19 @@ function readValue(cursor: Cursor, depth: number): TomlValue {
 
 function readArray(cursor: Cursor, depth: number): TomlValue[] {
   const values: TomlValue[] = [];
-  expect(cursor, '[');
+  takeChar(cursor, '[');
   for (skipBlank(cursor); cursor.text[cursor.at] !== ']'; skipBlank(cursor)) {
     values.push(readValue(cursor, depth + 1));
     skipBlank(cursor);
-    if (cursor.text[cursor.at] !== ']') expect(cursor, ',');
+    if (cursor.text[cursor.at] !== ']') takeChar(cursor, ',');
   }
-  expect(cursor, ']');
+  takeChar(cursor, ']');
   return values;
 }
 
 function readInlineTable(cursor: Cursor, depth: number): TomlTable {
   const table: TomlTable = new Map();
-  expect(cursor, '{');
+  takeChar(cursor, '{');
   skipSpace(cursor);
   if (cursor.text[cursor.at] !== '}') {
     do {
@@ -182,7 +183,7 @@ function readInlineTable(cursor: Cursor, depth: number): TomlTable {
       skipSpace(cursor);
     } while (take(cursor, /,/y) !== null);
   }
-  expect(cursor, '}');
+  takeChar(cursor, '}');
   return table;
 }
 

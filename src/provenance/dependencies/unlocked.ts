@@ -1,7 +1,8 @@
 // Manifests that ask for dependencies which no lockfile pins: what is installed is then whatever is newest that day.
 import { posix } from 'node:path';
 import { z } from 'zod';
-import { type DependencyFinding, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import type { DependencyFinding } from './dependency.ts';
 import { parseJsonDocument } from './document.ts';
 import { parseGoMod } from './go-mod.ts';
 import { npmSpecs, wireSpecs } from './npm-package.ts';

@@ -1,6 +1,14 @@
 // What Yarn 1 would install: yarn.lock, version 1. Later versions are YAML of another form and are not read.
-import { badDependencies, checkCount, type Dependency, type DependencyFinding, type Inventory } from './dependency.ts';
-import { labelOf, makeDependency, shown } from './dependency.ts';
+import { shown } from '../shown-text.ts';
+import {
+  badDependencies,
+  checkCount,
+  type Dependency,
+  type DependencyFinding,
+  type Inventory,
+  labelOf,
+  makeDependency,
+} from './dependency.ts';
 import { parseLines } from './document.ts';
 import { inventoryOf } from './findings.ts';
 import { type Hash, hexHash, parseIntegrity } from './hash.ts';
