@@ -100,6 +100,16 @@ it('finds two entries of one version with different hashes, and none where one h
   expect(kinds([withHash('SHA-256', SHA256), withHash('SHA-512', 'aa'.repeat(64))])).toEqual([]);
 });
 
+it('does not take packages of two architectures for one', () => {
+  const of = (arch: string, byte: string): unknown => ({
+    ...library,
+    purl: `pkg:deb/debian/left-pad@1.3.0?arch=${arch}`,
+    hashes: [{ alg: 'SHA-256', content: byte.repeat(32) }],
+  });
+  expect(parse(bom({ components: [of('amd64', 'aa'), of('arm64', 'bb')] })).findings).toEqual([]);
+  expect(parse(bom({ components: [of('amd64', 'aa'), of('amd64', 'bb')] })).findings).toHaveLength(1);
+});
+
 it.each(CYCLONEDX_VERSIONS)('reads version %s', (specVersion) => {
   expect(parse(bom({ specVersion, components: [library] })).dependencies).toHaveLength(1);
 });

@@ -27,7 +27,10 @@ export interface Dependency {
   /** The type of the purl: `npm`, `pypi`, `golang`, `deb`, `apk`, `maven` …; `generic` without one. */
   readonly ecosystem: string;
   readonly hashes: readonly Hash[];
-  /** Where it comes from, as the document says it; null when it does not. Judged by `judgeOrigin`, never trusted. */
+  /**
+   * Where it comes from, as the document says it; null when it does not. Judged by `judgeOrigin`, never trusted; and never
+   * shown as it is, for it may hold a password.
+   */
   readonly origin: string | null;
   readonly scope: DependencyScope;
   /** The name that code imports it by, when a lockfile gives it another one; else null. */

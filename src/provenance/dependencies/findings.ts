@@ -48,16 +48,16 @@ function findingKey({ kind, subject, detail }: DependencyFinding): string {
 }
 
 /**
- * Entries of one name and version that have no hash in common, for one algorithm. All entries at once, not two by two:
+ * Entries of one name and version (and architecture, where the purl has one) that have no hash in common, for one algorithm. All entries at once, not two by two:
  * a third entry cannot reconcile two that disagree.
  */
 function conflicts(dependencies: readonly Dependency[]): DependencyFinding[] {
   const kind: FindingKind = 'conflicting-integrity';
   const shared = new Map<string, { readonly of: Dependency; readonly algorithm: string; hexes: readonly string[] }>();
   for (const dependency of dependencies) {
-    const { ecosystem, name, version, hashes } = dependency;
+    const { ecosystem, name, version, purl, hashes } = dependency;
     for (const [algorithm, group] of Map.groupBy(hashes, (hash) => hash.algorithm)) {
-      const key = JSON.stringify([ecosystem, name, version, algorithm]);
+      const key = JSON.stringify([ecosystem, name, version, purl, algorithm]);
       const hexes = new Set(group.map(({ hex }) => hex));
       const before = shared.get(key);
       if (before === undefined) shared.set(key, { of: dependency, algorithm, hexes: [...hexes] });

@@ -78,7 +78,7 @@ export function isWithin(location: Location, place: Location): boolean {
   );
 }
 
-/** A URL for people and documents: without the user, password, query and fragment that may be secret. */
+/** A URL for people and documents: without the user, password, query and fragment that may be secret, however it is written. */
 export function publicUrl(text: string): string {
-  return text.replace(/[?#].*$/s, '').replace(/^((?:[a-z][a-z0-9+.-]*:\/\/)?)[^/]*@/i, '$1');
+  return text.replace(/[?#].*$/s, '').replace(/^((?:[a-z][a-z0-9+.-]*:)?[/\\]*)[^/\\]*@/i, '$1');
 }

@@ -79,7 +79,7 @@ function mismatch(want: string | undefined, have: string | undefined): string {
 /** An archive of a registry whose path names another package: a lock that was tampered with. */
 export function tarballFinding(dependency: Dependency): DependencyFinding | null {
   const path = /^https?:\/\/[^/?#]*\/([^?#]*)/i.exec(dependency.origin ?? '')?.[1];
-  const at = path?.indexOf('/-/') ?? -1;
+  const at = path?.lastIndexOf('/-/') ?? -1;
   // Not every registry lays its archives out as npm's does.
   if (path === undefined || at < 0) return null;
   const before = path.slice(0, at).replaceAll(/%40/gi, '@').replaceAll(/%2f/gi, '/');

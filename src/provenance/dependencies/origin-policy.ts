@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { exitStatus } from '../../base/index.ts';
 import { ProvenanceError } from '../errors.ts';
 import { SCOPE_CHARS_MAX } from '../glob.ts';
-import { shown } from '../shown-text.ts';
+import { escaped, shown } from '../shown-text.ts';
 import { type Location, parseLocation } from './location.ts';
 
 const RULES_MAX = 1024;
@@ -73,7 +73,10 @@ export interface OriginPolicy {
  */
 export function parseOriginPolicy(value: unknown): OriginPolicy {
   const parsed = wirePolicy.safeParse(value);
-  if (!parsed.success) throw badPolicy(shown(z.prettifyError(parsed.error)));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw badPolicy(`at ${shown((issue?.path ?? []).map(String).join('.'))}: ${escaped(issue?.message ?? '')}`);
+  }
   const { registries, namespaces, signers } = parsed.data;
   return {
     registries: registries.map((rule) => ({ ecosystem: rule.ecosystem, places: rule.urlPrefixes.map(placeOf) })),

@@ -165,6 +165,9 @@ describe('a name that must be signed', () => {
 it('says nothing that is secret', () => {
   expect(publicUrl('https://user:secret@npm.acme.example/x?token=secret#secret')).toBe('https://npm.acme.example/x');
   expect(publicUrl('git@github.com:acme/x.git')).toBe('github.com:acme/x.git');
+  expect(publicUrl('https:/user:secret@npm.acme.example/x')).not.toContain('secret');
+  expect(publicUrl('https:\\\\user:secret@npm.acme.example/x')).not.toContain('secret');
+  expect(publicUrl('https://npm.acme.example/@acme/x.git@v1')).toBe('https://npm.acme.example/@acme/x.git@v1');
   const { reason } = judgeOrigin(from('https://user:secret@evil.example/x?token=secret'), policy);
   expect(reason).toContain('evil.example');
   expect(reason).not.toContain('secret');

@@ -141,6 +141,18 @@ it('reads lockfiles of nothing', () => {
   expect(parseUvLock(Buffer.from('version = 1\n')).dependencies).toEqual([]);
 });
 
+it.each([
+  ['virtual = "."', 0],
+  ['editable = "packages/a"', 0],
+  ['editable = "../a"', 1],
+  ['editable = "/srv/a"', 1],
+  ['virtual = "a/../../b"', 1],
+  ['virtual = ["."]', 1],
+])('takes { %s } for a dependency: %d', (source, count) => {
+  const lock = `version = 1\n[[package]]\nname = "a"\nsource = { ${source} }\n`;
+  expect(parseUvLock(Buffer.from(lock)).dependencies).toHaveLength(count);
+});
+
 it('knows no origin of a source that is a list, nor of none', () => {
   const lock =
     'version = 1\n[[package]]\nname = "a"\nsource = { registry = ["x"] }\n[[package]]\nname = "b"\nsource = {}\n';

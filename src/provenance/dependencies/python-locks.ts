@@ -84,8 +84,13 @@ const wireUv = z.object({
     .optional(),
 });
 
-/** Sources that are the project itself or its workspace. */
-const OWN_SOURCES: readonly string[] = ['virtual', 'editable'];
+/** True for the project itself and what lies in its workspace: not for a folder elsewhere. */
+function isOwn(source: Readonly<Record<string, unknown>>): boolean {
+  return ['virtual', 'editable'].some((kind) => {
+    const path = Object.hasOwn(source, kind) ? source[kind] : undefined;
+    return typeof path === 'string' && !/^[/\\~]|^[A-Za-z]:/.test(path) && !path.split(/[/\\]/).includes('..');
+  });
+}
 
 /**
  * Parses a uv.lock, version 1. The project and its workspace are no dependencies; all others are `required`.
@@ -95,7 +100,7 @@ const OWN_SOURCES: readonly string[] = ['virtual', 'editable'];
  */
 export function parseUvLock(bytes: Uint8Array, what = 'uv.lock'): Inventory {
   const lock = parseShape(plain(parseToml(parseText(bytes, what), what)), wireUv, what);
-  const packages = (lock.package ?? []).filter(({ source }) => !OWN_SOURCES.some((own) => Object.hasOwn(source, own)));
+  const packages = (lock.package ?? []).filter(({ source }) => !isOwn(source));
   checkCount(packages.length, what);
   const read = packages.map(({ name, version, source, sdist, wheels = [] }): Read => {
     const hashes = [sdist, ...wheels].flatMap((file) => file?.hash ?? []);
