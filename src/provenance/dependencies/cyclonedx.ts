@@ -13,11 +13,15 @@ import {
 } from './dependency.ts';
 import { parseJsonDocument } from './document.ts';
 import { inventoryOf } from './findings.ts';
-import { algorithmNamed, type Hash, hexHash } from './hash.ts';
+import { algorithmNamed, base64Hash, type Hash, hexHash } from './hash.ts';
 import { nameOfPurl, parsePurl, type Purl } from './purl.ts';
 
 /** Versions of the format that are read. */
 export const CYCLONEDX_VERSIONS = ['1.4', '1.5', '1.6', '1.7'] as const;
+
+/** Properties of ours, for what the standard has no field for. */
+export const MODULE_HASH_PROPERTY = 'provost:h1';
+export const ALIAS_PROPERTY = 'provost:alias';
 
 const SERIAL_NUMBER = /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -48,6 +52,7 @@ const wireComponent = z.object({
   scope: z.enum(['required', 'optional', 'excluded']).optional(),
   hashes: z.array(z.object({ alg: z.string(), content: z.string() })).optional(),
   externalReferences: z.array(z.object({ type: z.string(), url: z.string() })).optional(),
+  properties: z.array(z.object({ name: z.string(), value: z.string().optional() })).optional(),
   get components() {
     return z.array(wireComponent).optional();
   },
@@ -114,24 +119,44 @@ function readComponent(
   what: string,
 ): { dependency: Dependency; finding: DependencyFinding | null } {
   const purl = component.purl === undefined ? null : parsePurl(component.purl, what);
-  const given = component.group === undefined || component.group === '' ? '' : `${component.group}/`;
   const version = component.version === undefined || component.version === '' ? null : component.version;
-  const made = makeDependency(
+  const dependency = makeDependency(
     {
+      purl: purl?.text ?? null,
       ecosystem: purl?.type ?? 'generic',
-      name: purl === null ? given + component.name : nameOfPurl(purl),
+      name: nameOf(component, purl),
       version: purl?.version ?? version,
-      hashes: (component.hashes ?? []).map((hash) => readHash(hash, what)),
+      hashes: [...(component.hashes ?? []).map((hash) => readHash(hash, what)), ...moduleHashes(component, what)],
       origin: originOf(component, purl),
       scope: SCOPES[component.scope ?? 'required'],
+      alias: propertiesNamed(component, ALIAS_PROPERTY)[0] ?? null,
     },
     what,
   );
-  const dependency = { ...made, purl: purl?.text ?? null };
   const disagrees = purl !== null && purl.version !== null && version !== null && purl.version !== version;
   if (!disagrees) return { dependency, finding: null };
   const detail = `its component says version ${shown(version)}, its purl another`;
   return { dependency, finding: { kind: 'name-mismatch', subject: labelOf(dependency), detail } };
+}
+
+/** What the purl says, in the component's case where it is but that: a purl of npm has no upper case. */
+function nameOf({ group, name }: WireComponent, purl: Purl | null): string {
+  const given = group === undefined || group === '' ? name : `${group}/${name}`;
+  const named = purl === null ? given : nameOfPurl(purl);
+  return given.toLowerCase() === named.toLowerCase() ? given : named;
+}
+
+function propertiesNamed({ properties = [] }: WireComponent, wanted: string): string[] {
+  return properties.flatMap(({ name, value }) => (name === wanted && value !== undefined ? [value] : []));
+}
+
+/** The standard has no name for Go's hash of a module. */
+function moduleHashes(component: WireComponent, what: string): Hash[] {
+  return propertiesNamed(component, MODULE_HASH_PROPERTY).map((value) => {
+    const hash = value.startsWith('h1:') ? base64Hash('h1', value.slice('h1:'.length)) : null;
+    if (hash === null) throw badDependencies(what, `has a hash of a module that is none: ${shown(value)}`);
+    return hash;
+  });
 }
 
 function readHash({ alg, content }: { alg: string; content: string }, what: string): Hash {

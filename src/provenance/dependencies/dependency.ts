@@ -74,6 +74,8 @@ export interface DependencyParts {
   readonly scope?: DependencyScope;
   readonly alias?: string | null;
   readonly qualifiers?: Readonly<Record<string, string>>;
+  /** As the document has it, null where it has none; when not given, it is made of the other parts. */
+  readonly purl?: string | null;
 }
 
 /**
@@ -91,7 +93,10 @@ export function makeDependency(parts: DependencyParts, what: string): Dependency
   if (origin !== null) checkedText(origin, { what, field: 'an origin', charsMax: ORIGIN_CHARS_MAX });
   if (alias !== null) checkedText(alias, { what, field: 'an alias', charsMax: NAME_CHARS_MAX });
   if (hashes.length > HASHES_MAX) throw badDependencies(what, `gives ${shown(name)} more than ${HASHES_MAX} hashes`);
-  const purl = purlOf({ ecosystem, vendor: vendor ?? null, name, version, qualifiers: qualifiers ?? {} });
+  const purl =
+    parts.purl === undefined
+      ? purlOf({ ecosystem, vendor: vendor ?? null, name, version, qualifiers: qualifiers ?? {} })
+      : parts.purl;
   return { purl, name, version, ecosystem, hashes: sortedHashes(hashes), origin, scope, alias };
 }
 

@@ -2,6 +2,7 @@
 import { type Digest, digestOf, hexOf } from '../../artifact/index.ts';
 import { canonicalJson } from '../../base/index.ts';
 import type { Evidence, Findings } from '../../trust/index.ts';
+import { ALIAS_PROPERTY, MODULE_HASH_PROPERTY } from './cyclonedx.ts';
 import { type Dependency, dependencyKey, type FindingKind, type Inventory, labelOf } from './dependency.ts';
 import { cycloneDxName } from './hash.ts';
 import type { IntegrityVerdict } from './integrity.ts';
@@ -50,8 +51,8 @@ export interface JudgedDependency {
 
 export interface DependencyDescription {
   readonly predicateType: typeof CYCLONEDX_PREDICATE_TYPE;
-  /** A CycloneDX 1.6 document, the same for the same dependencies in any order. */
-  readonly predicate: Readonly<Record<string, unknown>>;
+  /** A CycloneDX 1.6 document, the same for the same dependencies in any order; null without an inventory. */
+  readonly predicate: Readonly<Record<string, unknown>> | null;
   readonly dependencies: readonly JudgedDependency[];
   /** For the check `build.dependencies`. */
   readonly findings: Findings;
@@ -60,22 +61,21 @@ export interface DependencyDescription {
 /** Describes what an artifact is made of. Never throws on what an inventory holds: that is a verdict. */
 export function describeDependencies(input: DescribeInput): DependencyDescription {
   const { artifact, inventory, policy, integrityOf, signersOf } = input;
-  const unique = new Map((inventory?.dependencies ?? []).map((it) => [dependencyKey(it), it]));
+  const predicateType = CYCLONEDX_PREDICATE_TYPE;
+  if (inventory === null) return { predicateType, predicate: null, dependencies: [], findings: NO_FINDINGS };
+  const unique = new Map(inventory.dependencies.map((it) => [dependencyKey(it), it]));
   const sorted = [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, dependency]) => dependency);
-  const judged = sorted.map((dependency) => ({
+  const dependencies = sorted.map((dependency) => ({
     dependency,
     origin: judgeOrigin(dependency, policy, signersOf?.(dependency) ?? []),
     integrity: integrityOf?.(dependency) ?? null,
   }));
-  const predicate = documentOf(artifact, judged);
-  const evidence = inventory === null ? [] : [evidenceOf(inventory, judged, digestOf(canonicalJson(predicate)))];
-  return {
-    predicateType: CYCLONEDX_PREDICATE_TYPE,
-    predicate,
-    dependencies: judged,
-    findings: { evidence, caps: [] },
-  };
+  const predicate = documentOf(artifact, dependencies);
+  const evidence = [evidenceOf(inventory, dependencies, digestOf(canonicalJson(predicate)))];
+  return { predicateType, predicate, dependencies, findings: { evidence, caps: [] } };
 }
+
+const NO_FINDINGS: Findings = { evidence: [], caps: [] };
 
 interface Fault {
   readonly score: number;
@@ -142,7 +142,9 @@ function componentOf({ dependency, origin, integrity }: JudgedDependency): Recor
     return alg === null ? [] : [{ alg, content: hex }];
   });
   const goHashes = hashes.flatMap(({ algorithm, hex }) =>
-    algorithm === 'h1' ? [{ name: 'provost:h1', value: `h1:${Buffer.from(hex, 'hex').toString('base64')}` }] : [],
+    algorithm === 'h1'
+      ? [{ name: MODULE_HASH_PROPERTY, value: `h1:${Buffer.from(hex, 'hex').toString('base64')}` }]
+      : [],
   );
   return {
     type: 'library',
@@ -156,7 +158,7 @@ function componentOf({ dependency, origin, integrity }: JudgedDependency): Recor
     ...(dependency.origin === null ? {} : distributionOf(dependency.origin)),
     properties: [
       ...goHashes,
-      ...(alias === null ? [] : [{ name: 'provost:alias', value: alias }]),
+      ...(alias === null ? [] : [{ name: ALIAS_PROPERTY, value: alias }]),
       { name: 'provost:origin', value: origin.status },
       ...(integrity === null ? [] : [{ name: 'provost:integrity', value: integrity.status }]),
     ],

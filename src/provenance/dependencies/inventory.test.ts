@@ -135,11 +135,12 @@ it('refuses a file that cannot be read, and says which', () => {
 it('refuses more than an artifact has', () => {
   const many = Array.from({ length: 16_385 }, (_, at) => file(`${at}`, ''));
   expect(() => readInventory(many)).toThrow(expect.objectContaining({ code: 'PROVENANCE_DEPENDENCIES' }));
-  const sums = ['a', 'b'].map((folder) =>
-    file(
-      `${folder}/go.sum`,
-      Array.from({ length: DEPENDENCIES_MAX - 1 }, (_, at) => `${folder}.example/x${at} v1.0.0 ${H1}`).join('\n'),
-    ),
-  );
-  expect(() => readInventory(sums)).toThrow(expect.objectContaining({ code: 'PROVENANCE_DEPENDENCIES' }));
+  const boms = ['a', 'b'].map((folder) => {
+    const components = Array.from({ length: DEPENDENCIES_MAX - 1 }, (_, at) => ({
+      type: 'library',
+      name: `${folder}${at}`,
+    }));
+    return file(`${folder}/bom.json`, { bomFormat: 'CycloneDX', specVersion: '1.6', components });
+  });
+  expect(() => readInventory(boms)).toThrow(expect.objectContaining({ code: 'PROVENANCE_DEPENDENCIES' }));
 });

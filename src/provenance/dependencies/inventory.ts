@@ -119,9 +119,11 @@ export function readInventory(files: readonly DependencyFile[], vendor: Vendor =
   });
   if (inventories.length === 0) return null;
   const manifests = new Map(paths.filter(isManifest).map((path) => [path, byPath.get(path) ?? new Uint8Array()]));
-  const merged = mergeInventories([...inventories, { dependencies: [], findings: unlockedFindings(manifests, paths) }]);
-  checkCount(merged.dependencies.length, 'the artifact');
-  return merged;
+  checkCount(
+    inventories.reduce((sum, { dependencies }) => sum + dependencies.length, 0),
+    'the artifact',
+  );
+  return mergeInventories([...inventories, { dependencies: [], findings: unlockedFindings(manifests, paths) }]);
 }
 
 const wireKind = z.object({ bomFormat: z.unknown(), spdxVersion: z.unknown() }).partial();

@@ -111,8 +111,9 @@ function readPackage(wire: WirePackage, scope: DependencyScope, what: string): D
   const locator = wire.externalRefs?.find(({ referenceType }) => referenceType === 'purl')?.referenceLocator;
   const purl = locator === undefined ? null : parsePurl(locator, what);
   const version = wire.versionInfo === undefined || wire.versionInfo === '' ? null : wire.versionInfo;
-  const made = makeDependency(
+  return makeDependency(
     {
+      purl: purl?.text ?? null,
       ecosystem: purl?.type ?? 'generic',
       name: purl === null ? wire.name : nameOfPurl(purl),
       version: purl?.version ?? version,
@@ -122,7 +123,6 @@ function readPackage(wire: WirePackage, scope: DependencyScope, what: string): D
     },
     what,
   );
-  return { ...made, purl: purl?.text ?? null };
 }
 
 /** Null for an algorithm that SPDX names and nobody uses. */
