@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 
-import { excerptOf, faultsOf } from './excerpt.ts';
+import { excerptOf, faultsOf, shown } from './excerpt.ts';
 
 it('keeps a plain text, shortens a long one, and escapes what steers a terminal or the reader', () => {
   expect(excerptOf('shop/web “é” 日本', 40)).toBe('shop/web “é” 日本');
@@ -19,4 +19,20 @@ it('names where a document is wrong on one bounded line', () => {
   expect(z.string().safeParse(1).error?.issues.length).toBe(1);
   const top = z.string().safeParse(1);
   expect(top.error === undefined ? '' : faultsOf(top.error)).toMatch(/^Invalid input/);
+});
+
+it.each([
+  ['left-pad', "'left-pad'"],
+  ['grüße 你好 👍', "'grüße 你好 👍'"],
+  ['a\u001b[31mb', String.raw`'a\u{1b}[31mb'`],
+  ['a\u202eb\u200b', String.raw`'a\u{202e}b\u{200b}'`],
+  ['\ud800', String.raw`'\u{d800}'`],
+  ['\u2028', String.raw`'\u{2028}'`],
+])('shows %j as it is', (text, expected) => {
+  expect(shown(text)).toBe(expected);
+});
+
+it('cuts what is long, also within a character', () => {
+  expect(shown('a'.repeat(81))).toBe(`'${'a'.repeat(80)}…'`);
+  expect(shown(`${'a'.repeat(79)}👍`)).toBe(String.raw`'${'a'.repeat(79)}\u{d83d}…'`);
 });

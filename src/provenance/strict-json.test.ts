@@ -72,3 +72,8 @@ it('refuses a key that is said twice wherever the two stand, and however they ar
     }),
   );
 });
+
+it('shows what is hostile escaped', () => {
+  expect(() => parse('{"\\u202e":1,"\\u202e":2}')).toThrow(/says the key '\\u\{202e\}' twice/);
+  expect(() => parse('\u001b[31m')).toThrow(/is not JSON: [^\p{Cc}]+$/u);
+});
