@@ -106,7 +106,7 @@ function readInstruction(
     last = lines.findIndex((it, at) => at > last && (isTabbed ? it.replace(/^\t+/, '') : it) === name);
     if (last === -1) return { fault: `the here-document ${shown(name)} has no end`, line };
   }
-  if (lastOfContent(lines, line, last) !== lastOfContent(lines, line, range.last))
+  if (lastOfContent(lines, range.first, last) !== lastOfContent(lines, range.first, range.last))
     return { fault: `readers disagree where ${keyword} ends`, line };
   const bodies = lines.slice(head.last + 1, last + 1).map((it, at) => ({ text: `\n${it}`, line: head.last + 2 + at }));
   const cut = head.text.length - rest.length;

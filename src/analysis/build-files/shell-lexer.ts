@@ -20,7 +20,6 @@ const BRACKETS_MAX = 40;
 const OPERATOR = /&&|\|\||\|&|;;|[|&;()\n]/y;
 const REDIRECT = /&>>?|<<<|<<-|<<|[<>]&|<>|>>|>\||[<>]/y;
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
-const EXPRESSION = /\$\{\{[\s\S]*?\}\}/y;
 
 /** Reads tokens; an unclosed quote counts as a plain character, so that it cannot hide the rest of the script. */
 export function shellTokens(script: TextScript, variables: Variables): ShellToken[] {
@@ -34,12 +33,15 @@ class Lexer {
   readonly #tokens: ShellToken[] = [];
   /** Delimiters of here-documents whose bodies begin after this line. */
   #pending: { readonly name: string; readonly isTabbed: boolean }[] = [];
+  /** Where the last expression of a workflow ends: none begins behind it. */
+  readonly #lastExpression: number;
   #at = 0;
 
   constructor(script: TextScript, variables: Variables) {
     this.#script = script;
     this.#source = script.text;
     this.#variables = variables;
+    this.#lastExpression = script.text.lastIndexOf('}}');
   }
 
   read(): ShellToken[] {
@@ -189,8 +191,10 @@ class Lexer {
 
   #variable(): string {
     // An expression of a workflow is one piece: its operators are not the shell's.
-    const expression = this.#match(EXPRESSION);
-    if (expression !== null) return this.#take(expression.length).replaceAll(/\s/g, '');
+    if (this.#source.startsWith('${{', this.#at) && this.#at <= this.#lastExpression) {
+      const end = this.#source.indexOf('}}', this.#at);
+      return this.#take(end + 2 - this.#at).replaceAll(/\s/g, '');
+    }
     // `$'…'` and `$"…"` are quotes.
     if (/['"]/.test(this.#source[this.#at + 1] ?? '')) return this.#take(1).slice(1);
     const isBraced = this.#source[this.#at + 1] === '{';

@@ -59,27 +59,47 @@ export interface Taints {
 
 export const NO_TAINTS: Taints = { untrusted: new Set(), heads: new Set(), secrets: new Set() };
 
-/** The expressions of a text: `${{ … }}`, without the braces. */
-export function expressionsIn(text: string): string[] {
-  return [...text.matchAll(/\$\{\{([\s\S]*?)\}\}/g)].map(([, inside = '']) => inside);
+/** One `${{ … }}` of a text: what it holds, and where it begins. */
+export interface Expression {
+  readonly inside: string;
+  readonly offset: number;
+}
+
+/** The expressions of a text, in one pass: what is not closed is none. */
+export function expressionsIn(text: string): Expression[] {
+  const found: Expression[] = [];
+  for (let offset = text.indexOf('${{'); offset !== -1;) {
+    const close = text.indexOf('}}', offset + 3);
+    if (close === -1) break;
+    found.push({ inside: text.slice(offset + 3, close), offset });
+    offset = text.indexOf('${{', close + 2);
+  }
+  return found;
 }
 
 /** Names what a text takes from a stranger, or null. */
 export function untrustedIn(text: string, taints: Taints): string | null {
   for (const expression of expressionsIn(text)) {
-    const isWhole = /\b(tojson|format|join)\s*\(/i.test(expression);
-    for (const path of pathsIn(expression)) {
-      if (path[0] === 'env' && taints.untrusted.has(path[1] ?? '')) return path.join('.');
-      if (path[0] !== 'github') continue;
-      if (UNTRUSTED.some((one) => isSame(one, path.slice(1), isWhole))) return path.join('.');
-    }
+    const found = untrustedPath(expression.inside, taints);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** Names what one expression takes from a stranger, or null. */
+export function untrustedPath(expression: string, taints: Taints): string | null {
+  const isWhole = /\b(tojson|format|join)\s*\(/i.test(expression);
+  for (const path of pathsIn(expression)) {
+    if (path[0] === 'env' && taints.untrusted.has(path[1] ?? '')) return path.join('.');
+    if (path[0] !== 'github') continue;
+    if (UNTRUSTED.some((one) => isSame(one, path.slice(1), isWhole))) return path.join('.');
   }
   return null;
 }
 
 /** Names what of a text stands for the code of a pull request, or null. */
 export function headIn(text: string, taints: Taints): string | null {
-  for (const path of expressionsIn(text).flatMap(pathsIn)) {
+  for (const path of expressionsIn(text).flatMap(({ inside }) => pathsIn(inside))) {
     if (path[0] === 'env' && taints.heads.has(path[1] ?? '')) return path.join('.');
     if (path[0] === 'github' && HEADS.some((one) => isSame(one, path.slice(1, one.length + 1), false)))
       return path.join('.');
@@ -90,7 +110,7 @@ export function headIn(text: string, taints: Taints): string | null {
 /** Whether a text takes a secret; `all` when it takes all of them at once. */
 export function secretIn(text: string, taints: Taints): 'one' | 'all' | null {
   let found: 'one' | null = null;
-  for (const path of expressionsIn(text).flatMap(pathsIn)) {
+  for (const path of expressionsIn(text).flatMap(({ inside }) => pathsIn(inside))) {
     if (path[0] === 'secrets' && (path.length === 1 || path[1] === '*')) return 'all';
     if (path[0] === 'secrets' || (path[0] === 'github' && path[1] === 'token')) found = 'one';
     if (path[0] === 'env' && taints.secrets.has(path[1] ?? '')) found = 'one';
@@ -123,14 +143,18 @@ function isSame(field: readonly string[], path: readonly string[], isWhole: bool
   return path.every((name, at) => name === '*' || field[at] === '*' || name === field[at]);
 }
 
+/** Indexes within indexes that are followed. */
+const INDEXES_DEEP_MAX = 4;
+
 /** The paths that an expression names, in lower case; an index that is computed counts as any. */
 function pathsIn(expression: string): string[][] {
-  const plain = expression
+  let plain = expression
     .toLowerCase()
-    .replaceAll(/\s+/g, '')
-    .replaceAll(/\['([\w-]+)'\]/g, '.$1')
-    .replaceAll(/\[[^\]]*\]/g, '.*')
+    .replaceAll(/\s/g, '')
+    .replaceAll(/\['([\w-]{1,64})'\]/g, '.$1')
     .replaceAll(/'[^']*'/g, "''");
+  // The innermost first; an index within an index within an index nobody writes.
+  for (let pass = 0; pass < INDEXES_DEEP_MAX; pass += 1) plain = plain.replaceAll(/\[[^\][]*\]/g, '.*');
   return [...plain.matchAll(/(?<![\w.-])(github|env|secrets)((?:\.(?:[\w-]+|\*))*)/g)].map(
     ([, root = '', rest = '']) => [root, ...rest.split('.').slice(1)],
   );

@@ -118,7 +118,7 @@ function judgeJob(job: YamlNode, context: JobContext): void {
 function judgeRunner(job: YamlNode, triggers: readonly string[], note: Note): void {
   const runner = childOf(job, 'runs-on');
   const named = textsBelow(runner);
-  const isComputed = named.some(({ text }) => /\$\{\{[^}]*matrix/i.test(text));
+  const isComputed = named.some(({ text }) => /\$\{\{[^}]{0,200}matrix/i.test(text));
   const all = isComputed ? [...named, ...textsBelow(childOf(job, 'strategy'))] : named;
   if (
     runner !== null &&

@@ -6,7 +6,7 @@ import type { ShellCommand } from './shell-commands.ts';
 import { programsOf } from './shell-programs.ts';
 import { judgeShell } from './shell-rules.ts';
 import { lineAt, type TextScript } from './text-script.ts';
-import { expressionsIn, headIn, secretIn, type Taints, untrustedIn } from './workflow-expressions.ts';
+import { expressionsIn, headIn, secretIn, type Taints, untrustedPath } from './workflow-expressions.ts';
 import { childOf, entriesOf, scriptIn, textOf, textsBelow, type YamlNode } from './yaml-tree.ts';
 
 /** What a rule knows of the job around a step. */
@@ -90,7 +90,7 @@ export function noteImageOfJob(node: YamlNode | null, note: Note): void {
   const image = node?.kind === 'text' ? node : childOf(node, 'image');
   if (image?.kind !== 'text' || image.text.trim() === '') return;
   const [unknown] = expressionsIn(image.text);
-  noteImage({ text: image.text.trim(), unknown: unknown === undefined ? null : unknown.trim() }, image.line, note);
+  noteImage({ text: image.text.trim(), unknown: unknown?.inside.trim() ?? null }, image.line, note);
 }
 
 function judgeScript(script: TextScript, context: StepContext): void {
@@ -105,15 +105,14 @@ function judgeScript(script: TextScript, context: StepContext): void {
       note('workflow.untrusted-checkout', command.line, 'the script checks out the head of the pull request');
     if (isPrinting(command, taints)) note('workflow.secret-printed', command.line, 'a secret is written to the log');
   }
-  if (expressionsIn(script.text).some((it) => secretIn(`\${{${it}}}`, taints) === 'all'))
+  if (secretIn(script.text, taints) === 'all')
     note('workflow.secret-printed', line, 'the script takes all secrets at once');
 }
 
 function noteInjection(script: TextScript, taints: Taints, note: Note): void {
-  for (const match of script.text.matchAll(/\$\{\{[\s\S]*?\}\}/g)) {
-    const what = untrustedIn(match[0], taints);
-    if (what !== null)
-      note('workflow.injection', lineAt(script, match.index), `${shown(what)} becomes part of the script`);
+  for (const { inside, offset } of expressionsIn(script.text)) {
+    const what = untrustedPath(inside, taints);
+    if (what !== null) note('workflow.injection', lineAt(script, offset), `${shown(what)} becomes part of the script`);
   }
 }
 

@@ -68,10 +68,8 @@ export function readYaml(text: string): YamlTree {
   } catch (error) {
     // Whatever the library or the limits refuse is not judged: the caller makes a finding of it.
     const offset = error instanceof YamlFault ? error.offset : 0;
-    return {
-      fault: `it is not plain YAML: ${shown(messageOf(error))}`,
-      line: Math.max(1, counter.linePos(offset).line),
-    };
+    const why = error instanceof RangeError ? 'it nests too deep' : messageOf(error);
+    return { fault: `it is not plain YAML: ${shown(why)}`, line: Math.max(1, counter.linePos(offset).line) };
   }
 }
 
