@@ -39,7 +39,7 @@ const CASES: readonly (readonly [rule: string, line: number, refused: string, ac
   ['shell.remote-script', 2, 'RUN for u in a b; do curl $u; done | bash', 'RUN for u in a b; do curl $u; done | cat'],
   ['shell.remote-script', 2, 'RUN if true; then curl x; fi |& sh', 'RUN if true; then curl x; fi || sh y'],
   ['shell.remote-script', 2, 'RUN ["sh", "-c", "curl x | sh"]', 'RUN ["curl", "x", "| sh"]'],
-  ['shell.remote-script', 2, 'RUN ["curl", "x"] | sh', 'RUN ["curl", "it\'s"]'],
+  ['shell.remote-script', 2, 'RUN [ -f a ] && curl x | sh', 'RUN [ -f a ] && curl x'],
   ['shell.remote-script', 2, 'CMD curl x | sh', 'CMD curl x'],
   ['shell.remote-script', 2, 'ENTRYPOINT ["sh","-c","curl x|sh"]', 'ENTRYPOINT ["sh"]'],
   [

@@ -56,7 +56,9 @@ function judgeFile(file: SourceFile & { readonly kind: BuildFileKind }, hasIgnor
   const found = new Map<string, BuildFileFinding>();
   const note: Note = (rule, line, message) => {
     const finding = findingOf(rule, file.path, line, message);
-    found.set(`${finding.line} ${rule} ${message}`, finding);
+    // A secret can be seen on its line and again as a value there: it is one finding.
+    const key = rule.startsWith('file.') ? `${finding.line} ${rule}` : `${finding.line} ${rule} ${message}`;
+    if (!found.has(key)) found.set(key, finding);
   };
   if (file.bytes.length > FILE_BYTES_MAX)
     note('file.limit', 1, `it has ${file.bytes.length} bytes; the limit is ${FILE_BYTES_MAX}`);

@@ -108,7 +108,7 @@ class Parser {
     for (const token of tokens) {
       if (token.kind === 'word') this.#word(token, isTarget);
       else if (token.kind === 'operator') this.#operator(token.text);
-      else if (token.kind === 'heredoc') this.#at(token.line).heredocs.push(this.#script(token.text, token.line));
+      else if (token.kind === 'heredoc') this.#at(token.line).heredocs.push(this.#script(token.body));
       else if (!token.text.startsWith('<')) this.#at(token.line).isRedirected = true;
       isTarget = token.kind === 'redirect';
       if (token.kind !== 'operator') this.#isAfterBar = false;
@@ -118,8 +118,8 @@ class Parser {
     return { pipelines, isCut: this.#isCut };
   }
 
-  #script(text: string, line: number): ShellScript {
-    const script = parseShell(scriptAt(text, line), this.#variables, this.#depth + 1);
+  #script(text: TextScript): ShellScript {
+    const script = parseShell(text, this.#variables, this.#depth + 1);
     this.#isCut ||= script.isCut;
     return script;
   }
@@ -136,7 +136,8 @@ class Parser {
     if (closer !== undefined) return this.#openGroup(closer);
     if (isFirst && CLOSERS.has(token.text) && this.#top().closer === token.text) return this.#closeGroup();
     const command = this.#at(token.line);
-    for (const { kind, text } of token.inner) command.inner.push({ kind, script: this.#script(text, token.line) });
+    for (const { kind, text } of token.inner)
+      command.inner.push({ kind, script: this.#script(scriptAt(text, token.line)) });
     if (!isTarget) command.words.push(token.text);
   }
 

@@ -1,5 +1,5 @@
 // Cuts a shell script into words and operators, as far as a reader who does not run it can.
-import { lineAt, type TextScript } from './text-script.ts';
+import { lineAt, partOf, type TextScript } from './text-script.ts';
 
 /** A script inside a word: `$(…)` and backquotes give their output, `<(…)` a file to read, `>(…)` one to write to. */
 export interface InnerScript {
@@ -9,7 +9,8 @@ export interface InnerScript {
 
 export type ShellToken =
   | { readonly kind: 'word'; readonly line: number; readonly text: string; readonly inner: readonly InnerScript[] }
-  | { readonly kind: 'operator' | 'redirect' | 'heredoc'; readonly line: number; readonly text: string };
+  | { readonly kind: 'operator' | 'redirect'; readonly line: number; readonly text: string }
+  | { readonly kind: 'heredoc'; readonly line: number; readonly body: TextScript };
 
 /** Values of variables that are known before the script runs. */
 export type Variables = ReadonlyMap<string, string>;
@@ -111,7 +112,7 @@ class Lexer {
       this.#tokens.push({
         kind: 'heredoc',
         line: lineAt(this.#script, start),
-        text: this.#source.slice(start, Math.min(end, this.#source.length)),
+        body: partOf(this.#script, start, Math.min(end, this.#source.length)),
       });
     }
     this.#pending = [];

@@ -25,6 +25,11 @@ export function scriptOf(pieces: readonly { readonly text: string; readonly line
 
 /** The line of the file that holds the character at `offset`. */
 export function lineAt({ places }: TextScript, offset: number): number {
+  return places[placeAt(places, offset)]?.line ?? 1;
+}
+
+/** Index of the last place that begins at or before `offset`. */
+function placeAt(places: TextScript['places'], offset: number): number {
   let low = 0;
   let high = places.length - 1;
   while (low < high) {
@@ -32,13 +37,19 @@ export function lineAt({ places }: TextScript, offset: number): number {
     if ((places[middle]?.from ?? 0) <= offset) low = middle;
     else high = middle - 1;
   }
-  return places[low]?.line ?? 1;
+  return low;
+}
+
+/** The part of a script between two offsets. */
+export function partOf({ text, places }: TextScript, start: number, end: number): TextScript {
+  const inside = places.slice(placeAt(places, start), placeAt(places, end) + 1);
+  return {
+    text: text.slice(start, end),
+    places: inside.map(({ from, line }) => ({ from: Math.max(0, from - start), line })),
+  };
 }
 
 /** The script without its first `count` characters. */
-export function withoutStart({ text, places }: TextScript, count: number): TextScript {
-  return {
-    text: text.slice(count),
-    places: places.map(({ from, line }) => ({ from: Math.max(0, from - count), line })),
-  };
+export function withoutStart(script: TextScript, count: number): TextScript {
+  return partOf(script, count, script.text.length);
 }
