@@ -4,7 +4,7 @@ import { arrayForm, instructionWords, settingsOf, withoutFlags } from './dockerf
 import { type Note, shown } from './finding.ts';
 import { noteImage } from './image-reference.ts';
 import { noteSetting } from './secret-lines.ts';
-import { hasPasswordInAddress, tokenKindIn } from './secret-text.ts';
+import { tokenKindIn } from './secret-text.ts';
 import type { ShellCommand } from './shell-commands.ts';
 import { isVerificationSettingOff, isWorldWritableMode, programsOf } from './shell-programs.ts';
 import { judgeShell } from './shell-rules.ts';
@@ -56,7 +56,7 @@ export function judgeCopy(instruction: DockerInstruction, context: DockerContext
     const { text, unknown } = expandWord(word, variables, escape);
     const isRemote = instruction.keyword === 'ADD' && (isAddress(text) || (unknown !== null && text === ''));
     if (isRemote && !isChecked && !/\.git(\/)?#[0-9a-f]{40}(:|$)/.test(text))
-      note('dockerfile.add-remote', line, `${shown(withoutPassword(text || unknown || ''))} is added as it comes`);
+      note('dockerfile.add-remote', line, `${shown(text || unknown || '')} is added as it comes`);
     if (SECRET_FILE.test(text)) note('dockerfile.copy-secret', line, `${shown(text)} is copied`);
     if (from === undefined && !context.hasIgnoreFile && /^(\.?\/*|\.?\/?\*)$/.test(text || '-'))
       note('dockerfile.copy-all', line, `${shown(text)} is copied without .dockerignore`);
@@ -65,11 +65,6 @@ export function judgeCopy(instruction: DockerInstruction, context: DockerContext
 
 function isAddress(text: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\/|^git@/i.test(text);
-}
-
-/** An address may hold what must not be shown. */
-function withoutPassword(text: string): string {
-  return hasPasswordInAddress(text) || tokenKindIn(text) !== null ? 'an address' : text;
 }
 
 /** `--from` and mounts may name an image instead of a stage. */

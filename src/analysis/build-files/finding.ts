@@ -1,5 +1,6 @@
 // What a rule found in a build file: where, how bad, and in words that are safe to show.
 import { buildFileRules, type BuildFileRuleId } from './rules.ts';
+import { hasPasswordInAddress, tokenKindIn } from './secret-text.ts';
 
 /** From what is worth a look to what must not be built from. */
 export type Severity = 'low' | 'medium' | 'high' | 'critical';
@@ -47,8 +48,9 @@ export function compareText(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }
 
-/** Shows attacker-controlled text: on one line, without control or direction characters, cut. */
+/** Shows attacker-controlled text: on one line, without control or direction characters, cut; nothing of a secret. */
 export function shown(text: string): string {
+  if (tokenKindIn(text) !== null || hasPasswordInAddress(text)) return 'a text with a secret';
   const cut = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX - 1)}…` : text;
   return cut.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
 }
