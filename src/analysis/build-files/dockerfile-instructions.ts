@@ -1,6 +1,7 @@
 // The rules for single instructions of a Dockerfile: settings, copies and commands.
 import type { DockerInstruction } from './dockerfile-reader.ts';
 import { arrayForm, instructionWords, settingsOf, withoutFlags } from './dockerfile-words.ts';
+import type { DownloadedFiles } from './downloaded-files.ts';
 import { type Note, shown } from './finding.ts';
 import { noteImage } from './image-reference.ts';
 import { noteSetting } from './secret-lines.ts';
@@ -16,6 +17,8 @@ export interface DockerContext {
   readonly escape: string;
   readonly note: Note;
   readonly hasIgnoreFile: boolean;
+  /** What steps before have downloaded. */
+  readonly downloads: DownloadedFiles;
   /** ARG and ENV of this stage so far. */
   readonly variables: Map<string, string>;
   /** Whether a name or number means an earlier stage. */
@@ -78,9 +81,9 @@ function noteSource(name: string, line: number, { escape, variables, note, isSta
 export function judgeRun(instruction: DockerInstruction, context: DockerContext): void {
   const { keyword, line } = instruction;
   if (!['RUN', 'CMD', 'ENTRYPOINT', 'HEALTHCHECK'].includes(keyword)) return;
-  const { variables, note } = context;
+  const { note } = context;
   judgeRunFlags(instruction, context);
-  const commands = judgeShell(scriptOfRun(instruction), variables, note);
+  const commands = judgeShell(scriptOfRun(instruction), context);
   if (tokenKindIn(instruction.head) !== null) note('file.secret', line, 'the command seems to hold a token or key');
   for (const command of commands) judgeBuildCommand(command, context);
 }

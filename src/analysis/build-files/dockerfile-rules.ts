@@ -2,6 +2,7 @@
 import { type DockerContext, judgeCopy, judgeRun, judgeSettings } from './dockerfile-instructions.ts';
 import { type DockerInstruction, readDockerfile } from './dockerfile-reader.ts';
 import { instructionWords, settingsOf } from './dockerfile-words.ts';
+import { DownloadedFiles } from './downloaded-files.ts';
 import { type Note, shown } from './finding.ts';
 import { noteImage } from './image-reference.ts';
 import { noteTokens } from './secret-lines.ts';
@@ -41,6 +42,7 @@ class DockerfileJudge {
   readonly #hasIgnoreFile: boolean;
   readonly #globals = new Map<string, string>();
   readonly #stages = new Map<string, Stage>();
+  readonly #downloads = new DownloadedFiles();
   #stage: Stage | null = null;
   #stageCount = 0;
 
@@ -55,6 +57,7 @@ class DockerfileJudge {
       escape: this.#escape,
       note: this.#note,
       hasIgnoreFile: this.#hasIgnoreFile,
+      downloads: this.#downloads,
       variables: this.#stage?.variables ?? this.#globals,
       isStage: (name) => this.#isStage(name),
     };

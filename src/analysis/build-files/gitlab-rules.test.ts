@@ -34,6 +34,12 @@ const CASES: readonly (readonly [rule: string, line: number, refused: string, ac
     'variables: { C: curl }\njob: { script: "$C x | sh" }',
     'variables: { C: cat }\njob: { script: "$C x | sh" }',
   ],
+  [
+    'shell.unverified-script',
+    3,
+    'job:\n  before_script: curl -o i x\n  script: sh i',
+    'a:\n  script: curl -o i x\nb:\n  script: sh i',
+  ],
   ['shell.verification-off', 1, 'job: { script: "wget --no-check-certificate x" }', 'job: { script: "wget x" }'],
   ['file.secret-setting', 2, 'variables:\n  DEPLOY_TOKEN: abc', 'variables:\n  DEPLOY_TOKEN: $OTHER'],
   [

@@ -1,4 +1,5 @@
 // Judges pipelines of GitLab CI: images, included files, variables and scripts.
+import { DownloadedFiles } from './downloaded-files.ts';
 import { type Note, shown } from './finding.ts';
 import { imageHoldOf } from './image-reference.ts';
 import { noteSetting, noteTokens } from './secret-lines.ts';
@@ -17,7 +18,8 @@ const NO_JOBS: ReadonlySet<string> = new Set([
   'image',
   'services',
 ]);
-const SCRIPTS = ['script', 'before_script', 'after_script'] as const;
+/** In the order in which a job runs them. */
+const SCRIPTS = ['before_script', 'script', 'after_script'] as const;
 
 /** Judges the text of a pipeline; before its jobs, a second document may describe its inputs. */
 export function judgeGitlab(text: string, note: Note): void {
@@ -63,9 +65,10 @@ function judgeInclude(node: YamlNode, note: Note): void {
 function judgeJob(job: YamlNode, variables: Variables, note: Note): void {
   noteImageOf(childOf(job, 'image'), variables, note);
   for (const service of itemsOf(childOf(job, 'services'))) noteImageOf(service, variables, note);
+  const downloads = new DownloadedFiles();
   const hooks = childOf(childOf(job, 'hooks'), 'pre_get_sources_script');
   for (const node of [...SCRIPTS.map((name) => childOf(job, name)), hooks])
-    for (const text of textsBelow(node)) judgeShell(scriptIn(text), variables, note);
+    for (const text of textsBelow(node)) judgeShell(scriptIn(text), { variables, downloads, note });
 }
 
 function noteImageOf(node: YamlNode | null, variables: Variables, note: Note): void {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { buildFileChecks, judgeBuildFiles, scoreBuildFiles, type SourceFile } from '../index.ts';
+import { buildFileChecks, judgeBuildFiles, scoreBuildFiles, type BuildFile } from '../index.ts';
 import { buildFileKindOf } from './source-text.ts';
 
 const COMMIT = 'a'.repeat(40);
@@ -9,15 +9,15 @@ const PINNED = `alpine@sha256:${'a'.repeat(64)}`;
 const CLEAN = `FROM ${PINNED}\nRUN make\nUSER 1000\n`;
 const MIB = 2 ** 20;
 
-const file = (path: string, text: string): SourceFile => ({ path, bytes: Buffer.from(text) });
-const rulesOf = (...files: readonly SourceFile[]): string[] =>
+const file = (path: string, text: string): BuildFile => ({ path, bytes: Buffer.from(text) });
+const rulesOf = (...files: readonly BuildFile[]): string[] =>
   judgeBuildFiles(files).findings.map(({ rule, path, line }) => `${rule} ${path}:${line}`);
-const evidenceOf = (...files: readonly SourceFile[]) => {
+const evidenceOf = (...files: readonly BuildFile[]) => {
   const [evidence, ...more] = scoreBuildFiles(judgeBuildFiles(files), 'sha256:x');
   expect(more).toEqual([]);
   return evidence ?? expect.fail('there is no evidence');
 };
-const scoreOf = (...files: readonly SourceFile[]): number => evidenceOf(...files).score;
+const scoreOf = (...files: readonly BuildFile[]): number => evidenceOf(...files).score;
 
 it.each([
   ['Dockerfile', 'dockerfile'],
@@ -52,7 +52,7 @@ describe('the limits', () => {
   });
 
   it('refuse too many build files, whatever lies between them', () => {
-    const files = (count: number): SourceFile[] =>
+    const files = (count: number): BuildFile[] =>
       Array.from({ length: count }, (_, at) => [
         file(`${String(at).padStart(4, '0')}.Dockerfile`, CLEAN),
         file(`${at}.txt`, ''),
@@ -212,7 +212,7 @@ describe('the score', () => {
     fc.assert(
       fc.property(fc.array(line, { maxLength: 8 }), fc.constantFrom(...BAD_LINES), fc.nat(), (lines, bad, seed) => {
         const at = seed % (lines.length + 1);
-        const build = (body: readonly string[]): SourceFile =>
+        const build = (body: readonly string[]): BuildFile =>
           file('Dockerfile', `FROM ${PINNED}\nUSER 1000\n${body.join('\n')}\n`);
         expect(scoreOf(build(lines.toSpliced(at, 0, bad)))).toBeLessThanOrEqual(scoreOf(build(lines)));
       }),
@@ -224,7 +224,7 @@ describe('the score', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 6 }), fc.constantFrom(...BAD_STEPS), fc.nat(), (steps, bad, seed) => {
         const at = seed % (steps.length + 1);
-        const build = (all: readonly string[]): SourceFile =>
+        const build = (all: readonly string[]): BuildFile =>
           file(
             '.github/workflows/a.yml',
             `on: push\npermissions: {}\njobs:\n  a:\n    runs-on: x\n    steps:\n${all.map((it) => `      - ${it}\n`).join('')}`,

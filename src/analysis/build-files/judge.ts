@@ -13,7 +13,7 @@ import { type BuildFileKind, buildFileKindOf, FILE_BYTES_MAX, isIgnoreFile, read
 import { judgeAction, judgeWorkflow } from './workflow-rules.ts';
 
 /** A file of a source tree; only build files are looked into. */
-export interface SourceFile {
+export interface BuildFile {
   /** Relative to the root of the tree, with slashes. Attacker-controlled. */
   readonly path: string;
   readonly bytes: Uint8Array;
@@ -38,7 +38,7 @@ const FINDINGS_MAX = 1000;
  * `.gitlab-ci.yml` among the files. Never throws for their content: what cannot be read, or goes beyond a limit (256 KiB a
  * file, 256 build files, 1000 findings), is itself a critical finding. The order of the files does not matter.
  */
-export function judgeBuildFiles(files: readonly SourceFile[]): BuildFileJudgement {
+export function judgeBuildFiles(files: readonly BuildFile[]): BuildFileJudgement {
   const known = files.flatMap((file) => {
     const kind = buildFileKindOf(file.path);
     return kind === null ? [] : [{ ...file, kind }];
@@ -52,7 +52,7 @@ export function judgeBuildFiles(files: readonly SourceFile[]): BuildFileJudgemen
   return { findings: worstOf(found), paths: known.slice(0, FILES_MAX).map(({ path }) => path) };
 }
 
-function judgeFile(file: SourceFile & { readonly kind: BuildFileKind }, hasIgnoreFile: boolean): BuildFileFinding[] {
+function judgeFile(file: BuildFile & { readonly kind: BuildFileKind }, hasIgnoreFile: boolean): BuildFileFinding[] {
   const found = new Map<string, BuildFileFinding>();
   const note: Note = (rule, line, message) => {
     const finding = findingOf(rule, file.path, line, message);
@@ -67,7 +67,7 @@ function judgeFile(file: SourceFile & { readonly kind: BuildFileKind }, hasIgnor
 }
 
 function judgeText(
-  { bytes, kind }: SourceFile & { readonly kind: BuildFileKind },
+  { bytes, kind }: BuildFile & { readonly kind: BuildFileKind },
   hasIgnoreFile: boolean,
   note: Note,
 ): void {

@@ -40,6 +40,12 @@ const rules = {
     why: 'Whoever controls the server or the way to it decides what runs in the build, and may answer differently each time.',
     fix: 'Download to a file, compare its checksum or signature, and only then run it.',
   },
+  'shell.unverified-script': {
+    severity: 'medium',
+    title: 'Downloaded file is run without verification',
+    why: 'The file is whatever the server answered that day, and nothing would notice another one.',
+    fix: 'Compare its checksum or signature before it is run: sha256sum --check, gpg --verify, cosign verify-blob.',
+  },
   'shell.verification-off': {
     severity: 'high',
     title: 'Verification of a download or package is switched off',

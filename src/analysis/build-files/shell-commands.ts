@@ -10,8 +10,8 @@ export interface ShellCommand {
   /** Scripts in its words, here-strings and redirections. */
   readonly inner: readonly { readonly kind: InnerScript['kind']; readonly script: ShellScript }[];
   readonly heredocs: readonly ShellScript[];
-  /** Whether its output goes to a file. */
-  readonly isRedirected: boolean;
+  /** Files that its output is written to. */
+  readonly targets: readonly string[];
   /** Whether its output goes to another command. */
   readonly isPiped: boolean;
 }
@@ -64,7 +64,7 @@ interface OpenCommand {
   words: string[];
   inner: { kind: InnerScript['kind']; script: ShellScript }[];
   heredocs: ShellScript[];
-  isRedirected: boolean;
+  targets: string[];
   isPiped: boolean;
 }
 
@@ -77,17 +77,19 @@ export function parseShell(script: TextScript, variables: Variables, depth = 0):
 
 /** The whole script is looked through first: the order of functions and loops is not known. */
 function withAssignments(script: TextScript, variables: Variables): Variables {
-  const found: [string, string][] = [];
+  const found = new Map<string, string>();
   let isStart = true;
   for (const token of shellTokens(script, variables)) {
     const match: RegExpExecArray | null =
       isStart && token.kind === 'word' && token.inner.length === 0 ? ASSIGNMENT.exec(token.text) : null;
     const [, name = '', value = ''] = match ?? [];
-    if (match !== null && value.length <= VALUE_CHARS_MAX && found.length < ASSIGNMENTS_MAX) found.push([name, value]);
+    // What is set twice has no value that holds for the whole script.
+    const kept = found.has(name) && found.get(name) !== value ? `$${name}` : value;
+    if (match !== null && value.length <= VALUE_CHARS_MAX && found.size < ASSIGNMENTS_MAX) found.set(name, kept);
     const isBefore: boolean = token.kind === 'word' && (match !== null || DECLARATION.test(token.text));
     isStart = token.kind === 'operator' || (isStart && isBefore);
   }
-  return found.length === 0 ? variables : new Map([...variables, ...found]);
+  return found.size === 0 ? variables : new Map([...variables, ...found]);
 }
 
 class Parser {
@@ -104,13 +106,12 @@ class Parser {
   }
 
   parse(tokens: readonly ShellToken[]): ShellScript {
-    let isTarget = false;
+    let target: string | null = null;
     for (const token of tokens) {
-      if (token.kind === 'word') this.#word(token, isTarget);
+      if (token.kind === 'word') this.#word(token, target);
       else if (token.kind === 'operator') this.#operator(token.text);
       else if (token.kind === 'heredoc') this.#at(token.line).heredocs.push(this.#script(token.body));
-      else if (!token.text.startsWith('<')) this.#at(token.line).isRedirected = true;
-      isTarget = token.kind === 'redirect';
+      target = token.kind === 'redirect' ? token.text : null;
       if (token.kind !== 'operator') this.#isAfterBar = false;
     }
     while (this.#open.length > 1) this.#closeGroup();
@@ -125,12 +126,12 @@ class Parser {
   }
 
   #at(line: number): OpenCommand {
-    this.#command ??= { line, words: [], inner: [], heredocs: [], isRedirected: false, isPiped: false };
+    this.#command ??= { line, words: [], inner: [], heredocs: [], targets: [], isPiped: false };
     return this.#command;
   }
 
-  #word(token: ShellToken & { kind: 'word' }, isTarget: boolean): void {
-    const isFirst = (this.#command?.words.length ?? 0) === 0 && !isTarget && token.inner.length === 0;
+  #word(token: ShellToken & { kind: 'word' }, target: string | null): void {
+    const isFirst = (this.#command?.words.length ?? 0) === 0 && target === null && token.inner.length === 0;
     if (isFirst && LEADERS.has(token.text)) return;
     const closer = isFirst ? OPENERS.get(token.text) : undefined;
     if (closer !== undefined) return this.#openGroup(closer);
@@ -138,7 +139,9 @@ class Parser {
     const command = this.#at(token.line);
     for (const { kind, text } of token.inner)
       command.inner.push({ kind, script: this.#script(scriptAt(text, token.line)) });
-    if (!isTarget) command.words.push(token.text);
+    if (target === null) command.words.push(token.text);
+    // `2>&1` and `<file` write to no file.
+    else if (/^[&>]/.test(target) && target !== '>&') command.targets.push(token.text);
   }
 
   #operator(text: string): void {

@@ -90,6 +90,15 @@ export function isRunningInput(command: ShellCommand): boolean {
   });
 }
 
+/** Programs that compare a file with a checksum or a signature. */
+const VERIFIERS =
+  /^(sha\d+sum|shasum|b2sum|b3sum|gpg2?|gpgv|sqv|cosign|minisign|signify|openssl|slsa-verifier|rekor-cli)$/;
+
+/** Whether a command can refuse a file that was changed. */
+export function isVerifying(command: ShellCommand): boolean {
+  return programsOf(command).some((name) => VERIFIERS.test(name));
+}
+
 /** Long options that switch off a check in one program or another, each with what is enough of it to be taken for it. */
 const OFF_OPTIONS: readonly (readonly [RegExp, string])[] = [
   [/^--allow-unauthenticated$/, '--allow-unauthenticated'],

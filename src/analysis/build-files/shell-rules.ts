@@ -1,4 +1,5 @@
 // Judges a parsed shell script: downloads that are run, checks that are switched off, rights that are given away.
+import type { DownloadedFiles } from './downloaded-files.ts';
 import type { Note } from './finding.ts';
 import { shown } from './finding.ts';
 import {
@@ -23,17 +24,28 @@ import { scriptAt, type TextScript } from './text-script.ts';
 /** Scripts given as text to shells that are given as text to shells. */
 const TEXTS_DEEP_MAX = 6;
 
+/** What a script is judged with. */
+export interface ShellContext {
+  readonly variables: Variables;
+  /** What scripts before it in the same stage or job have downloaded. */
+  readonly downloads: DownloadedFiles;
+  readonly note: Note;
+}
+
 /** Judges a script; returns its commands, also those inside others, for further rules. */
-export function judgeShell(script: TextScript, variables: Variables, note: Note): ShellCommand[] {
+export function judgeShell(script: TextScript, context: ShellContext): ShellCommand[] {
   const commands: ShellCommand[] = [];
-  judgeText({ script, variables, note, commands, depth: 0 });
+  judgeText({ ...context, script, commands, depth: 0 });
+  for (const command of commands) {
+    const file = context.downloads.take(command);
+    if (file !== null)
+      context.note('shell.unverified-script', command.line, `${shown(file)} is run as it was downloaded`);
+  }
   return commands;
 }
 
-interface Work {
+interface Work extends ShellContext {
   readonly script: TextScript;
-  readonly variables: Variables;
-  readonly note: Note;
   readonly commands: ShellCommand[];
   readonly depth: number;
 }

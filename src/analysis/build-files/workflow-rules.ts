@@ -1,4 +1,5 @@
 // Judges GitHub workflows and composite actions: who may start them, what their token may do, and what they run.
+import { DownloadedFiles } from './downloaded-files.ts';
 import { type Note, shown } from './finding.ts';
 import { noteSetting, noteTokens } from './secret-lines.ts';
 import { NO_TAINTS, type Taints, withEnvironment } from './workflow-expressions.ts';
@@ -39,7 +40,9 @@ export function judgeAction(text: string, note: Note): void {
   const image = childOf(runs, 'image');
   if (image?.kind === 'text') noteTarget(image.text, image.line, note);
   const taints = judgeEnv(childOf(runs, 'env'), NO_TAINTS, note);
-  for (const step of itemsOf(childOf(runs, 'steps'))) judgeStep(step, contextOf({ triggers: [], note, taints }));
+  const downloads = new DownloadedFiles();
+  for (const step of itemsOf(childOf(runs, 'steps')))
+    judgeStep(step, contextOf({ triggers: [], note, taints }, downloads));
 }
 
 function onlyDocument(tree: YamlTree, note: Note): YamlNode | null {
@@ -56,8 +59,8 @@ interface JobContext {
   readonly taints: Taints;
 }
 
-function contextOf({ triggers, note, taints }: JobContext): StepContext {
-  return { isPrivileged: triggers.some((it) => PRIVILEGED.test(it)), note, taints };
+function contextOf({ triggers, note, taints }: JobContext, downloads: DownloadedFiles): StepContext {
+  return { isPrivileged: triggers.some((it) => PRIVILEGED.test(it)), note, taints, downloads };
 }
 
 /** `on: push`, `on: [push]` and `on: { push: … }`. */
@@ -108,9 +111,10 @@ function judgeJob(job: YamlNode, context: JobContext): void {
     judgeEnv(childOf(value, 'env'), taints, note);
   }
   judgeReusable(job, note);
+  const downloads = new DownloadedFiles();
   for (const step of itemsOf(childOf(job, 'steps'))) {
     const own = judgeEnv(childOf(step, 'env'), taints, note);
-    judgeStep(step, contextOf({ triggers, note, taints: own }));
+    judgeStep(step, contextOf({ triggers, note, taints: own }, downloads));
   }
 }
 

@@ -1,4 +1,5 @@
 // The rules for single steps of a GitHub workflow: which action, which script, with which secrets.
+import type { DownloadedFiles } from './downloaded-files.ts';
 import { type Note, shown } from './finding.ts';
 import { noteImage } from './image-reference.ts';
 import { noteSetting } from './secret-lines.ts';
@@ -15,6 +16,8 @@ export interface StepContext {
   readonly isPrivileged: boolean;
   readonly note: Note;
   readonly taints: Taints;
+  /** What steps before have downloaded. */
+  readonly downloads: DownloadedFiles;
 }
 
 /** Those who keep these own the runner as well. */
@@ -99,7 +102,7 @@ function judgeScript(script: TextScript, context: StepContext): void {
   const line = script.places[0]?.line ?? 1;
   if (/ACTIONS_ALLOW_UNSECURE_COMMANDS\s*[=:]\s*["']?(true|1)/i.test(script.text))
     note('workflow.unsecure-commands', line, 'the script allows unsecure commands for later steps');
-  for (const command of judgeShell(script, new Map(), note)) {
+  for (const command of judgeShell(script, { ...context, variables: new Map() })) {
     noteAssignments(command, note);
     if (isPrivileged && isCheckoutOfHead(command, taints))
       note('workflow.untrusted-checkout', command.line, 'the script checks out the head of the pull request');
@@ -137,7 +140,7 @@ function isCheckoutOfHead(command: ShellCommand, taints: Taints): boolean {
 /** Printing to a file or to the next program shows nothing. */
 function isPrinting(command: ShellCommand, taints: Taints): boolean {
   if (
-    command.isRedirected ||
+    command.targets.length > 0 ||
     command.isPiped ||
     !/^(echo|printf|print|write-host|write-output)$/.test(programsOf(command)[0] ?? '')
   )
