@@ -56,6 +56,12 @@ const CASES: readonly (readonly [rule: string, line: number, refused: string, ac
     'include: { remote: "https://a.test/b.yml", integrity: "sha256-x" }',
     `include: { remote: "https://a.test/b.yml", integrity: "sha256-${'a'.repeat(43)}=" }`,
   ],
+  [
+    'gitlab.include-remote',
+    3,
+    'job:\n  trigger:\n    include: [{ remote: "https://a.test/b.yml" }]',
+    'job:\n  trigger:\n    include: [{ local: /b.yml }]',
+  ],
   ['file.unreadable', 2, 'a: 1\na: 2', 'a: 1\nb: 2'],
   ['file.unreadable', 1, '- a', 'a: []'],
 ];

@@ -38,6 +38,7 @@ function judgePipeline(root: YamlNode, note: Note): void {
   judgeJob(root, globals, note);
   for (const [name, { value }] of entriesOf(root)) {
     if (NO_JOBS.has(name) || value.kind !== 'map') continue;
+    for (const one of itemsOf(childOf(childOf(value, 'trigger'), 'include'))) judgeInclude(one, note);
     judgeJob(value, judgeVariables(childOf(value, 'variables'), globals, note), note);
   }
 }

@@ -52,7 +52,7 @@ export function isSecretName(name: string): boolean {
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '_')
     .replaceAll(/^_+|_+$/g, '');
-  if (ABOUT.test(plain) || plain === 'pwd') return false;
+  if (ABOUT.test(plain) || /^(max|min|num|total|pwd$)/.test(plain)) return false;
   return plain.split('_').some((word) => SECRET_WORDS.has(word)) || KEY_WORDS.test(plain) || GLUED.test(plain);
 }
 

@@ -70,6 +70,11 @@ export function isShell(command: ShellCommand): boolean {
   return programsOf(command).some((name) => SHELLS.has(name));
 }
 
+/** Whether a command runs the files that it is given: any shell, `python tool.py`. */
+export function isRunningFile(command: ShellCommand): boolean {
+  return programsOf(command).some(isRunner);
+}
+
 /** Whether a command runs text or a file that it is given as argument: any shell, `python -c`, `node <(…)`. */
 export function isRunningText(command: ShellCommand): boolean {
   if (isShell(command)) return true;

@@ -43,7 +43,8 @@ export function buildFileKindOf(path: string): BuildFileKind | null {
   if (/(^|\/)\.github\/workflows\/[^/]+\.ya?ml$/i.test(path)) return 'workflow';
   if (/^action\.ya?ml$/i.test(name)) return 'action';
   if (/^\.gitlab-ci\.ya?ml$/i.test(name)) return 'gitlab';
-  if (/\.dockerignore$/i.test(name)) return null;
+  // Lists of what to ignore, texts about Dockerfiles, and settings of other tools.
+  if (/\.(dockerignore|containerignore|md|rst|adoc|html?|json|ya?ml|gz|vim)$/i.test(name)) return null;
   return /^(docker|container)file(\..+)?$|.\.(docker|container)file$/i.test(name) ? 'dockerfile' : null;
 }
 

@@ -258,6 +258,11 @@ const FILES: readonly (readonly [name: string, text: string, found: readonly str
   ],
   ['an own workflow', `${HEAD}jobs:\n  a:\n    uses: ./.github/workflows/c.yml\n    secrets: inherit\n`, []],
   [
+    'a download of a step before',
+    `${HEAD}jobs:\n  a:\n    runs-on: x\n    steps:\n      - run: curl -o i x\n      - run: sh i\n`,
+    ['shell.unverified-script:8'],
+  ],
+  [
     'an environment around the job',
     `${HEAD}env:\n  T: \${{ github.head_ref }}\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: echo \${{ env.t }}\n`,
     ['workflow.injection:9'],
