@@ -44,12 +44,11 @@ export class DownloadedFiles {
   #runBy(command: ShellCommand): string | null {
     if (this.#names.size === 0) return null;
     const words = command.words.filter((word) => !/^\w+=/.test(word));
-    const rest = words.slice(1);
-    if (isRunningFile(command)) return rest.find((word) => this.#names.has(baseName(word))) ?? null;
-    const candidates = programsOf(command).length > 1 ? rest : words.slice(0, 1);
-    const isFile = (word: string): boolean =>
+    const isProgram = (word: string): boolean =>
       word.includes('/') ? this.#names.has(baseName(word)) : this.#programs.has(word);
-    return candidates.find(isFile) ?? null;
+    const program = words.slice(0, programsOf(command).length > 1 ? words.length : 1).find(isProgram);
+    if (program !== undefined || !isRunningFile(command)) return program ?? null;
+    return words.slice(1).find((word) => this.#names.has(baseName(word))) ?? null;
   }
 }
 
