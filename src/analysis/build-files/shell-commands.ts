@@ -19,6 +19,8 @@ export interface ShellCommand {
 /** `( … )`, `{ … }`, loops and conditions. */
 export interface ShellGroup {
   readonly kind: 'group';
+  /** Set when the group is the body of a function. */
+  readonly functionName: string | null;
   readonly pipelines: readonly ShellPipeline[];
 }
 
@@ -54,6 +56,7 @@ const VALUE_CHARS_MAX = 1024;
 const ASSIGNMENTS_MAX = 64;
 
 interface OpenGroup {
+  readonly functionName: string | null;
   readonly closer: string | null;
   readonly pipelines: ShellPipeline[];
   steps: (ShellCommand | ShellGroup)[];
@@ -95,8 +98,11 @@ function withAssignments(script: TextScript, variables: Variables): Variables {
 class Parser {
   readonly #variables: Variables;
   readonly #depth: number;
-  readonly #open: OpenGroup[] = [{ closer: null, pipelines: [], steps: [] }];
+  readonly #open: OpenGroup[] = [{ functionName: null, closer: null, pipelines: [], steps: [] }];
   #command: OpenCommand | null = null;
+  /** `f ( )` and `function f`: the next group is the body of f. */
+  #functionName: string | null = null;
+  #isFunction = false;
   #isAfterBar = false;
   #isCut = false;
 
@@ -133,6 +139,8 @@ class Parser {
   #word(token: ShellToken & { kind: 'word' }, target: string | null): void {
     const isFirst = (this.#command?.words.length ?? 0) === 0 && target === null && token.inner.length === 0;
     if (isFirst && LEADERS.has(token.text)) return;
+    if (isFirst && token.text === 'function') this.#isFunction = true;
+    if (isFirst && (token.text === 'function' || this.#isNameOfFunction(token.text))) return;
     const closer = isFirst ? OPENERS.get(token.text) : undefined;
     if (closer !== undefined) return this.#openGroup(closer);
     if (isFirst && CLOSERS.has(token.text) && this.#top().closer === token.text) return this.#closeGroup();
@@ -145,12 +153,12 @@ class Parser {
   }
 
   #operator(text: string): void {
-    if (text === '(') this.#openGroup(')');
+    if (text === '(') this.#openBracket();
     else if (text === ')' && this.#top().closer === ')') this.#closeGroup();
     else if (text === '|' || text === '|&') this.#pipe();
     // A line may end after a bar, and goes on.
     else if (text !== '\n' || !this.#isAfterBar) this.#endPipeline();
-    if (text !== '\n') this.#isAfterBar = text.startsWith('|') && text !== '||';
+    if (text !== '\n' && text !== ')') this.#isAfterBar = text.startsWith('|') && text !== '||';
   }
 
   #pipe(): void {
@@ -159,19 +167,40 @@ class Parser {
   }
 
   #top(): OpenGroup {
-    return this.#open.at(-1) ?? { closer: null, pipelines: [], steps: [] };
+    return this.#open.at(-1) ?? { functionName: null, closer: null, pipelines: [], steps: [] };
   }
 
   #openGroup(closer: string): void {
     this.#endCommand();
     if (this.#open.length >= GROUPS_DEEP_MAX) this.#isCut = true;
-    else this.#open.push({ closer, pipelines: [], steps: [] });
+    else this.#open.push({ functionName: this.#functionName, closer, pipelines: [], steps: [] });
+    this.#functionName = null;
+  }
+
+  #isNameOfFunction(word: string): boolean {
+    if (!this.#isFunction) return false;
+    this.#isFunction = false;
+    this.#functionName = word;
+    return true;
+  }
+
+  /** `name (` begins a function. */
+  #openBracket(): void {
+    const words = this.#command?.words ?? [];
+    if (words.length === 1) {
+      this.#functionName = words[0] ?? null;
+      this.#command = null;
+    }
+    this.#openGroup(')');
   }
 
   #closeGroup(): void {
-    const { pipelines } = this.#endPipeline();
+    const { pipelines, functionName } = this.#endPipeline();
     this.#open.pop();
-    this.#top().steps.push({ kind: 'group', pipelines });
+    // The empty brackets behind the name; the body follows, on the same line or the next.
+    this.#isAfterBar = pipelines.length === 0;
+    if (this.#isAfterBar) this.#functionName = functionName;
+    else this.#top().steps.push({ kind: 'group', functionName, pipelines });
   }
 
   #endCommand(): void {

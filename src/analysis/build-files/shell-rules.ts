@@ -1,24 +1,10 @@
 // Judges a parsed shell script: downloads that are run, checks that are switched off, rights that are given away.
 import type { DownloadedFiles } from './downloaded-files.ts';
-import type { Note } from './finding.ts';
-import { shown } from './finding.ts';
-import {
-  parseShell,
-  type ShellCommand,
-  type ShellGroup,
-  type ShellPipeline,
-  type ShellScript,
-} from './shell-commands.ts';
+import { type Note, shown } from './finding.ts';
+import { parseShell, type ShellCommand, type ShellGroup, type ShellScript } from './shell-commands.ts';
 import type { Variables } from './shell-lexer.ts';
-import {
-  isFetching,
-  isRunningInput,
-  isRunningText,
-  isShell,
-  isWorldWritableMode,
-  programsOf,
-  verificationOffIn,
-} from './shell-programs.ts';
+import { judgePipelines, nameOf } from './shell-pipelines.ts';
+import { isShell, isWorldWritableMode, programsOf, verificationOffIn } from './shell-programs.ts';
 import { scriptAt, type TextScript } from './text-script.ts';
 
 /** Scripts given as text to shells that are given as text to shells. */
@@ -55,7 +41,7 @@ function judgeText(work: Work): void {
   const line = work.script.places[0]?.line ?? 1;
   if (parsed.isCut || work.depth > TEXTS_DEEP_MAX) work.note('file.limit', line, 'a script nests too deep');
   if (work.depth > TEXTS_DEEP_MAX) return;
-  judgePipelines(parsed.pipelines, work.note);
+  judgePipelines(parsed, work.note);
   for (const command of commandsOf(parsed)) {
     work.commands.push(command);
     judgeCommand(command, work.note);
@@ -70,54 +56,6 @@ function textsRunBy(command: ShellCommand): string[] {
   const isWords = programsOf(command).some((name) => name === 'eval' || name === 'iex');
   if (isWords) return [command.words.slice(1).join(' ')];
   return command.words.filter((word) => /\s/.test(word.trim()));
-}
-
-function judgePipelines(pipelines: readonly ShellPipeline[], note: Note): void {
-  for (const steps of pipelines) {
-    let isFed = false;
-    for (const step of steps) {
-      const runner = isFed ? runnerIn(step) : null;
-      if (runner !== null) note('shell.remote-script', runner.line, `what is downloaded is piped to ${nameOf(runner)}`);
-      isFed ||= fetchesIn(step);
-      const sink = isFed && step.kind === 'command' ? sinkOf(step) : null;
-      if (sink !== null) note('shell.remote-script', sink.line, `what is downloaded is written to ${nameOf(sink)}`);
-      if (step.kind === 'group') judgePipelines(step.pipelines, note);
-      else judgeInner(step, note);
-    }
-  }
-}
-
-function judgeInner(command: ShellCommand, note: Note): void {
-  const isCommand = /^[$<]\(\)/.test(command.words.find((word) => !/^\w+=/.test(word)) ?? '');
-  const isFed = command.inner.some(({ kind, script }) => kind !== 'sink' && script.pipelines.flat().some(fetchesIn));
-  if (isFed && (isRunningText(command) || isCommand))
-    note('shell.remote-script', command.line, `what is downloaded is run${isCommand ? '' : ` by ${nameOf(command)}`}`);
-  for (const { script } of command.inner) judgePipelines(script.pipelines, note);
-  for (const script of command.heredocs) judgePipelines(script.pipelines, note);
-}
-
-function nameOf(command: ShellCommand): string {
-  return shown(programsOf(command).at(-1) ?? 'a command');
-}
-
-function fetchesIn(step: ShellCommand | ShellGroup): boolean {
-  if (step.kind === 'group') return step.pipelines.flat().some(fetchesIn);
-  if (isFetching(step)) return true;
-  return step.inner.some(({ kind, script }) => kind !== 'sink' && script.pipelines.flat().some(fetchesIn));
-}
-
-function runnerIn(step: ShellCommand | ShellGroup): ShellCommand | null {
-  if (step.kind === 'command') return isRunningInput(step) ? step : null;
-  for (const inner of step.pipelines.flat()) {
-    const runner = runnerIn(inner);
-    if (runner !== null) return runner;
-  }
-  return null;
-}
-
-function sinkOf(command: ShellCommand): ShellCommand | null {
-  const steps = command.inner.flatMap(({ kind, script }) => (kind === 'sink' ? script.pipelines.flat() : []));
-  return steps.map(runnerIn).find((runner) => runner !== null) ?? null;
 }
 
 /** All commands of a script, also of groups, substitutions and here-documents. */
