@@ -65,6 +65,14 @@ describe('the limits', () => {
     expect(judgeBuildFiles(files(257)).paths).toHaveLength(256);
   });
 
+  it('refuse files that are too large together', () => {
+    const large = `${CLEAN}#${' '.repeat(MIB / 4 - CLEAN.length - 1)}`;
+    const files = (count: number): BuildFile[] =>
+      Array.from({ length: count }, (_, at) => file(`${at}.Dockerfile`, large));
+    expect(rulesOf(...files(8))).toEqual([]);
+    expect(rulesOf(...files(8), file('9.Dockerfile', CLEAN))).toEqual(['file.limit 9.Dockerfile:1']);
+  });
+
   it('keep the worst findings when there are too many', () => {
     const many = `FROM ${PINNED}\n${'RUN sudo a\n'.repeat(1001)}RUN curl x | sh\nUSER 1\n`;
     const { findings } = judgeBuildFiles([file('Dockerfile', many)]);

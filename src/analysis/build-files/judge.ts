@@ -1,4 +1,5 @@
 // Judges the files that say how software is built: Dockerfiles and the workflows of CI systems. Pure.
+import { MIB } from '../../base/index.ts';
 import { judgeDockerfile } from './dockerfile-rules.ts';
 import {
   type BuildFileFinding,
@@ -30,13 +31,16 @@ export interface BuildFileJudgement {
 /** A repository has a dozen build files; a very large one has hundreds. */
 const FILES_MAX = 256;
 
+/** What all of them may hold together, so that judging takes seconds whatever they hold. */
+const BYTES_MAX = 2 * MIB;
+
 /** More than anybody reads, and enough to make the score the lowest. */
 const FINDINGS_MAX = 1000;
 
 /**
  * Judges every Dockerfile (`Dockerfile`, `Containerfile`, `*.Dockerfile`, `Dockerfile.*`), GitHub workflow, `action.yml` and
  * `.gitlab-ci.yml` among the files. Never throws for their content: what cannot be read, or goes beyond a limit (256 KiB a
- * file, 256 build files, 1000 findings), is itself a critical finding. The order of the files does not matter.
+ * file, 2 MiB together, 256 build files, 1000 findings), is itself a critical finding. The order of the files does not matter.
  */
 export function judgeBuildFiles(files: readonly BuildFile[]): BuildFileJudgement {
   const known = files.flatMap((file) => {
@@ -45,11 +49,25 @@ export function judgeBuildFiles(files: readonly BuildFile[]): BuildFileJudgement
   });
   known.sort((a, b) => compareText(a.path, b.path) || Buffer.compare(a.bytes, b.bytes));
   const hasIgnoreFile = files.some(({ path, bytes }) => isIgnoreFile(path) && hasPattern(bytes));
-  const found = known.slice(0, FILES_MAX).flatMap((file) => judgeFile(file, hasIgnoreFile));
-  const next = known[FILES_MAX];
+  const judged = known.slice(0, countWithin(known));
+  const found = judged.flatMap((file) => judgeFile(file, hasIgnoreFile));
+  const next = known[judged.length];
   if (next !== undefined)
-    found.push(findingOf('file.limit', next.path, 1, `there are more than ${FILES_MAX} build files`));
-  return { findings: worstOf(found), paths: known.slice(0, FILES_MAX).map(({ path }) => path) };
+    found.push(
+      findingOf('file.limit', next.path, 1, `it and ${known.length - judged.length - 1} more were not judged`),
+    );
+  return { findings: worstOf(found), paths: judged.map(({ path }) => path) };
+}
+
+/** How many of the files lie within the limits of their number and their bytes together. */
+function countWithin(files: readonly BuildFile[]): number {
+  let bytes = 0;
+  const beyond = files.findIndex((file, at) => {
+    // A file that is too large is not read.
+    bytes += file.bytes.length > FILE_BYTES_MAX ? 0 : file.bytes.length;
+    return at >= FILES_MAX || bytes > BYTES_MAX;
+  });
+  return beyond === -1 ? files.length : beyond;
 }
 
 function judgeFile(file: BuildFile & { readonly kind: BuildFileKind }, hasIgnoreFile: boolean): BuildFileFinding[] {
