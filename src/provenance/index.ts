@@ -1,0 +1,94 @@
+// Where code came from, provably: keys and trust, signed statements, and the leaves of the journal.
+export { attest, type Attestation, type AttestInput } from './attest.ts';
+export { type AttestationStore, openAttestationStore, type StoredAttestation } from './attestation-store.ts';
+export { type AttestationLine, encodeAttestationLines, parseAttestationLines } from './attestation-lines.ts';
+export {
+  encodeEnvelope,
+  type Envelope,
+  ENVELOPE_MEDIA_TYPE,
+  type EnvelopeSignature,
+  parseEnvelope,
+  type SignaturePolicy,
+  signEnvelope,
+  verifyEnvelope,
+} from './dsse.ts';
+export { type PublicKey, type Signer } from './ed25519.ts';
+export { ProvenanceError, type ProvenanceErrorCode } from './errors.ts';
+export {
+  KEY_EVENT_MEDIA_TYPE,
+  type KeyEvent,
+  type Keyring,
+  openKeyring,
+  shortKeyId,
+  type TrustRequest,
+} from './keyring.ts';
+export { type KeyRecord, type KeyringState, type KnownKey, type TrustRecord, type TrustRole } from './key-records.ts';
+export { type Leaf, type LeafInput, type LeafKind, leafKinds, makeLeaf, parseLeaf } from './leaf.ts';
+export { parseSigstoreBundle, type SigstoreBundle } from './sigstore/bundle.ts';
+export {
+  type SigstoreCheck,
+  type SigstoreIdentity,
+  type SigstoreVerification,
+  verifySigstoreBundle,
+} from './sigstore/verify-bundle.ts';
+export { makeSlsaProvenance, parseSlsaProvenance, type SlsaProvenance } from './slsa/provenance.ts';
+export { digestOfResource, type Resource } from './resource.ts';
+export {
+  makeVerificationSummary,
+  parseVerificationSummary,
+  VERIFICATION_SUMMARY_TYPE,
+  type VerificationSummary,
+} from './slsa/verification-summary.ts';
+export {
+  parseStatement,
+  RELEASE_TYPE,
+  SLSA_PROVENANCE_TYPE,
+  type Statement,
+  STATEMENT_MEDIA_TYPE,
+  type Subject,
+} from './statement.ts';
+export {
+  type ArtifactVerdict,
+  type ProvenanceCaps,
+  type SignatureStatus,
+  type SignatureVerdict,
+  type Verification,
+  verifyArtifact,
+  type VerifyInput,
+} from './verify-artifact.ts';
+export { type AllowedSigner } from './git/allowed-signers.ts';
+export { type CommitSignature, verifyCommit } from './git/commit-signature.ts';
+export { type GitCommit, type GitPerson, parseCommit } from './git/git-commit.ts';
+export { type CommitHistory, type CommitRange, readCommits, readTreeSha256 } from './git/git-history.ts';
+export { type GitObject, type ObjectFormat, type ObjectKind } from './git/git-object.ts';
+export { type GitRepository, openRepository } from './git/git-repository.ts';
+export { type KnownIdentity, type KnownSigners, parseSigners } from './git/known-signers.ts';
+export { type OpenpgpKey } from './git/openpgp-signature.ts';
+export {
+  describeSource,
+  SOURCE_PREDICATE_TYPE,
+  type SourcePerson,
+  type SourcePredicate,
+} from './git/source-predicate.ts';
+export {
+  type Dependency,
+  type DependencyFinding,
+  type DependencyScope,
+  type FindingKind,
+  type Inventory,
+} from './dependencies/dependency.ts';
+export { type Hash, type HashAlgorithm } from './dependencies/hash.ts';
+export { parseCycloneDx } from './dependencies/cyclonedx.ts';
+export { parseSpdx } from './dependencies/spdx.ts';
+export { type DependencyFile, isDependencyFile, readInventory } from './dependencies/inventory.ts';
+export { type InstalledFile, parseMd5sums } from './dependencies/system-packages.ts';
+export { checkIntegrity, checkModule, type IntegrityVerdict, type ModuleFile } from './dependencies/integrity.ts';
+export { type OriginPolicy, parseOriginPolicy } from './dependencies/origin-policy.ts';
+export { judgeOrigin, type OriginVerdict } from './dependencies/origin.ts';
+export {
+  CYCLONEDX_PREDICATE_TYPE,
+  type DependencyDescription,
+  describeDependencies,
+  type DescribeInput,
+  type JudgedDependency,
+} from './dependencies/describe.ts';

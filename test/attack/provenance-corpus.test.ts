@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 
 import { errorCodesOf } from '../source/error-codes.ts';
-import { readSources } from '../source/source-file.ts';
+import { PROJECT_FOLDER, readSources } from '../source/source-file.ts';
 import { documentTargets } from './provenance-documents.ts';
 import { keyTargets } from './provenance-keys.ts';
 import type { Outcome, Target } from './provenance-outcome.ts';
@@ -14,7 +14,15 @@ import { sigstoreTargets } from './provenance-sigstore.ts';
 const CASES_MIN = 150;
 
 /** Codes of parts of the room that have corpora of their own, each with where. */
-const HELD_ELSEWHERE: ReadonlyMap<string, string> = new Map();
+const HELD_ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ['PROVENANCE_COMMIT', 'src/provenance/git/git-commit.test.ts'],
+  ['PROVENANCE_DEPENDENCIES', 'src/provenance/dependencies/document.test.ts'],
+  ['PROVENANCE_OPENPGP', 'src/provenance/git/source-predicate.test.ts'],
+  ['PROVENANCE_ORIGIN_POLICY', 'src/provenance/dependencies/origin.test.ts'],
+  ['PROVENANCE_REPOSITORY', 'src/provenance/git/git-history.test.ts'],
+  ['PROVENANCE_SIGNERS', 'src/provenance/git/allowed-signers.test.ts'],
+  ['PROVENANCE_SSH', 'src/provenance/git/ssh-signature.test.ts'],
+]);
 
 const setup = z.record(z.string(), z.unknown());
 const attackCase = z.strictObject({
@@ -70,6 +78,8 @@ describe('the corpus of attacks on provenance', () => {
     const reached = new Set(cases.map(({ code }) => code));
     expect(codes.length).toBeGreaterThan(20);
     expect(codes.filter((code) => !reached.has(code) && !HELD_ELSEWHERE.has(code))).toEqual([]);
+    for (const [code, path] of HELD_ELSEWHERE)
+      expect(readFileSync(join(PROJECT_FOLDER, path), 'utf8'), path).toContain(`'${code}'`);
   });
 
   it.each(cases)('$target: $name', ({ target, base, attack, says, code, exit, verdict, cap }) => {
