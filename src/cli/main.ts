@@ -11,6 +11,7 @@ import { addLog } from './log-command.ts';
 import { addKey } from './key-command.ts';
 import { printError } from './output.ts';
 import { addPolicy } from './policy-command.ts';
+import { addRecord } from './record-command.ts';
 import { addRun } from './run-command.ts';
 import { addScore } from './score-command.ts';
 import { addServe } from './serve-command.ts';
@@ -49,6 +50,7 @@ function buildProgram(finish: (status: number) => void): Command {
   addScore(program, finish);
   addKey(program, finish);
   addLog(program, finish);
+  addRecord(program, finish);
   addPolicy(program, finish);
   addServe(program, finish);
   addCompletion(program, finish);

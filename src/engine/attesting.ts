@@ -1,8 +1,9 @@
 // `attest` as a use case: a statement about an artifact, signed, kept, and in the journal.
 import { readArtifact } from './admission.ts';
+import { parseDigest } from '../artifact/index.ts';
 import { attest } from '../provenance/index.ts';
 import type { EngineContext } from './context.ts';
-import type { AttestationDocument, AttestRequest } from './engine.ts';
+import type { AttestationDocument, AttestRequest, RecordedStatement, StatementRequest } from './engine.ts';
 import { reassessAll } from './reassessing.ts';
 import { issuerOf } from './recording.ts';
 
@@ -24,4 +25,27 @@ export async function attestArtifact(context: EngineContext, request: AttestRequ
     logIndex,
     envelope: JSON.parse(made.bytes.toString('utf8')) as unknown,
   };
+}
+
+/** Signs statements, whose entries share a few writes; what runs is judged anew once. */
+export async function recordStatements(
+  context: EngineContext,
+  key: string,
+  statements: readonly StatementRequest[],
+): Promise<readonly RecordedStatement[]> {
+  const signer = context.keyring.openSigner(key);
+  const issuer = issuerOf(context.home);
+  const made = statements.map(({ name, digest, predicateType, predicate }) =>
+    attest({ artifact: { name, digest: parseDigest(digest) }, predicateType, predicate, signer, issuer }),
+  );
+  await Promise.all(made.map(({ bytes }) => context.content.put(bytes)));
+  // In their order: a commit's entry follows those of its parents.
+  const indexes = await Promise.all(made.map(({ leaf }) => context.journal.append(leaf, { flush: true })));
+  for (const { bytes } of made) context.attestations.put(bytes);
+  await reassessAll(context);
+  return statements.map(({ digest }, at) => ({
+    digest,
+    envelopeDigest: made[at]?.digest ?? '',
+    logIndex: indexes[at] ?? 0,
+  }));
 }

@@ -42,6 +42,8 @@ export interface Engine extends AsyncDisposable {
   score(reference: string, options: { readonly rootfs: boolean }): Promise<ScoreDocument>;
   changeKeys(command: KeyCommand): Promise<KeyDocument>;
   attest(request: AttestRequest): Promise<AttestationDocument>;
+  /** Signs statements about things by their digests, in order; each is kept, and in the journal. */
+  recordStatements(key: string, statements: readonly StatementRequest[]): Promise<readonly RecordedStatement[]>;
   /** Kept events that match, oldest first, then live ones; dispose to stop. */
   subscribe(filter: EventFilter, listener: (numbered: NumberedEvent) => void): Disposable;
   /** What a workload wrote, or its audit events; ends when there is no more, or with the signal. */
@@ -74,6 +76,23 @@ export interface OutputOptions {
 }
 
 /** What `attest` signs. */
+/** A statement to be signed. */
+export interface StatementRequest {
+  /** For people. */
+  readonly name: string;
+  /** SHA-256 of what it is about. */
+  readonly digest: string;
+  readonly predicateType: string;
+  readonly predicate: unknown;
+}
+
+/** A statement that was signed. */
+export interface RecordedStatement {
+  readonly digest: string;
+  readonly envelopeDigest: string;
+  readonly logIndex: number;
+}
+
 export interface AttestRequest {
   readonly reference: string;
   readonly rootfs: boolean;

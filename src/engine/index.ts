@@ -2,7 +2,15 @@
 export { type TarInput, writeOciLayout } from '../artifact/index.ts';
 export { openAttachment } from '../sandbox/index.ts';
 export { examineHost, type HostCheck, type HostReport } from './doctor.ts';
-export type { AttestationDocument, AttestRequest, Engine, EventFilter, OutputOptions } from './engine.ts';
+export type {
+  AttestationDocument,
+  AttestRequest,
+  Engine,
+  EventFilter,
+  OutputOptions,
+  RecordedStatement,
+  StatementRequest,
+} from './engine.ts';
 export { EngineError, type EngineErrorCode } from './errors.ts';
 export type { NumberedEvent } from './event-bus.ts';
 export { freezeHome } from './freezing.ts';
@@ -31,4 +39,11 @@ export {
   type VerificationDocument,
   verifyReference,
 } from './reading.ts';
+export {
+  openSource,
+  sarifOfSource,
+  type SourceHistory,
+  type SourceOptions,
+  type SourceRecord,
+} from './recording-source.ts';
 export { type Replayed, replayDecisions } from './replay.ts';

@@ -2,6 +2,7 @@
 import { type Digest, digestOf } from '../artifact/index.ts';
 import { encodeEnvelope, ENVELOPE_MEDIA_TYPE, signEnvelope } from './dsse.ts';
 import type { Signer } from './ed25519.ts';
+import { SOURCE_PREDICATE_TYPE } from './git/source-predicate.ts';
 import { type LeafKind, makeLeaf } from './leaf.ts';
 import { makeStatement, SLSA_PROVENANCE_TYPE, STATEMENT_MEDIA_TYPE } from './statement.ts';
 
@@ -46,6 +47,7 @@ export function attest({ artifact, predicateType, predicate, signer, issuer }: A
 /** The stage of the lifecycle that a predicate speaks of. */
 function kindOf(predicateType: string): LeafKind {
   if (predicateType === SLSA_PROVENANCE_TYPE) return 'build';
+  if (predicateType === SOURCE_PREDICATE_TYPE) return 'source';
   if (predicateType.startsWith('https://in-toto.io/attestation/test-result/')) return 'test';
   return predicateType.startsWith('https://in-toto.io/attestation/vulns/') ? 'vuln' : 'package';
 }

@@ -130,6 +130,21 @@ const attestBody = z.strictObject({
   key: z.string().max(128),
 });
 
+const statementsBody = z.strictObject({
+  key: z.string().max(128),
+  statements: z
+    .array(
+      z.strictObject({
+        name: z.string().max(4096),
+        digest: z.string().max(80),
+        predicateType: z.string().max(512),
+        predicate: z.json(),
+      }),
+    )
+    .min(1)
+    .max(500),
+});
+
 function artifactRoutes(app: FastifyInstance, engine: Engine): void {
   const query = z.object({ reference: z.string().max(4096), rootfs: z.string().optional() });
   app.get('/v1/artifacts/score', (request) => {
@@ -137,6 +152,10 @@ function artifactRoutes(app: FastifyInstance, engine: Engine): void {
     return engine.score(asked.reference, { rootfs: asked.rootfs === 'true' });
   });
   app.post('/v1/attestations', (request) => engine.attest(attestBody.parse(request.body)));
+  app.post('/v1/statements', (request) => {
+    const { key, statements } = statementsBody.parse(request.body);
+    return engine.recordStatements(key, statements);
+  });
   app.post('/v1/keys', (request) => engine.changeKeys(keyCommand.parse(request.body)));
 }
 

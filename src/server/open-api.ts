@@ -78,6 +78,8 @@ const operations: readonly Operation[] = [
     answer: 'Incident',
   },
   { method: 'get', path: '/v1/artifacts/score', summary: 'A score with its reasons', answer: 'Score' },
+  { method: 'post', path: '/v1/attestations', summary: 'Sign a statement about an artifact' },
+  { method: 'post', path: '/v1/statements', summary: 'Sign statements about things by their digests' },
   { method: 'get', path: '/v1/events', summary: 'Server-sent events; resumes with Last-Event-ID', answer: 'Event' },
   {
     method: 'get',

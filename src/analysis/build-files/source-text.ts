@@ -48,6 +48,11 @@ export function buildFileKindOf(path: string): BuildFileKind | null {
   return /^(docker|container)file(\..+)?$|.\.(docker|container)file$/i.test(name) ? 'dockerfile' : null;
 }
 
+/** Whether {@link judgeBuildFiles} looks at a file of this path. */
+export function isBuildFile(path: string): boolean {
+  return buildFileKindOf(path) !== null || isIgnoreFile(path);
+}
+
 /** Whether a file tells Docker or Podman what to leave out of the build. */
 export function isIgnoreFile(path: string): boolean {
   return /(^|\/|\.)(docker|container)ignore$/i.test(path);

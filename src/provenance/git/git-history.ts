@@ -10,10 +10,10 @@ import { type GitRepository } from './git-repository.ts';
 export const COMMITS_MAX = 200_000;
 
 /** Entries of a tree with all its folders, and how deep these go. */
-const TREE_ENTRIES_MAX = 1_000_000;
-const TREE_DEPTH_MAX = 256;
+export const TREE_ENTRIES_MAX = 1_000_000;
+export const TREE_DEPTH_MAX = 256;
 
-const FOLDER_MODE = '40000';
+export const FOLDER_MODE = '40000';
 const SUBMODULE_MODE = '160000';
 
 /** What of a history is read. */
@@ -137,7 +137,7 @@ export function readTreeSha256(repository: GitRepository, tree: string): string 
 }
 
 /** The entries of a tree: mode, a space, the name, NUL; then the id. */
-function* treeEntries(
+export function* treeEntries(
   content: Buffer,
   idLength: number,
 ): Generator<{ readonly head: Buffer; readonly mode: string; readonly id: string }> {
