@@ -34,8 +34,6 @@ export interface TileLogOptions {
 export interface TileLog extends Journal {
   /** Entries under the published checkpoint. */
   readonly publishedSize: number;
-  /** The published checkpoint, as it is served. */
-  readonly checkpoint: Buffer;
   /** Publishes what is durable. */
   publish(): Promise<void>;
   /** That the published tree continues the one of `from` entries. @throws LedgerError LEDGER_RANGE */
@@ -108,10 +106,6 @@ class Writer implements TileLog {
 
   get publishedSize(): number {
     return this.#published.size;
-  }
-
-  get checkpoint(): Buffer {
-    return this.#published.note;
   }
 
   /** Takes a write that was cut short away, and publishes all, also what is published: it may not have reached the disk before a power cut. */

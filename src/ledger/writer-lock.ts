@@ -1,4 +1,5 @@
 // One writer at a time, held by the kernel, so that a dead writer's lock is gone with it.
+import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 import { exitStatus, messageOf } from '../base/index.ts';
@@ -32,12 +33,13 @@ export function takeWriterLock(file: string): Disposable {
 
 /** Whether a process writes to the log whose lock is on `file`, now. */
 export function isWritten(file: string): boolean {
+  if (!existsSync(file)) return false;
   try {
     takeWriterLock(file)[Symbol.dispose]();
     return false;
   } catch (error) {
-    if (error instanceof LedgerError && error.code === 'LEDGER_LOCKED') return true;
-    throw error;
+    // A lock that this user cannot take for another reason says nothing of a writer.
+    return error instanceof LedgerError && error.code === 'LEDGER_LOCKED';
   }
 }
 
