@@ -14,6 +14,10 @@ export type EngineErrorCode =
   | 'ENGINE_MOUNT'
   | 'ENGINE_NO_DRIVER'
   | 'ENGINE_REPLAY'
-  | 'ENGINE_LOG';
+  | 'ENGINE_LOG'
+  | 'ENGINE_ARTIFACT_CHANGED'
+  | 'ENGINE_NO_DEPENDENCIES'
+  | 'ENGINE_ORIGINS'
+  | 'ENGINE_PREDICATE_SIZE';
 
 export class EngineError extends ProvostError<EngineErrorCode> {}

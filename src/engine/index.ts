@@ -32,3 +32,4 @@ export {
   verifyReference,
 } from './reading.ts';
 export { type Replayed, replayDecisions } from './replay.ts';
+export { type DependencyOptions, type DependencyReport, reportDependencies } from './recording-deps.ts';
