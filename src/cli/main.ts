@@ -11,6 +11,7 @@ import { addLog } from './log-command.ts';
 import { addKey } from './key-command.ts';
 import { printError } from './output.ts';
 import { addPolicy } from './policy-command.ts';
+import { addRecordDeps } from './record-deps-command.ts';
 import { addRun } from './run-command.ts';
 import { addScore } from './score-command.ts';
 import { addServe } from './serve-command.ts';
@@ -49,6 +50,13 @@ function buildProgram(finish: (status: number) => void): Command {
   addScore(program, finish);
   addKey(program, finish);
   addLog(program, finish);
+  addRecordDeps(
+    program
+      .command('record')
+      .summary('sign what is known of an artifact')
+      .addHelpText('before', '\nExamples:\n  provost record deps oci:./web --key ci\n'),
+    finish,
+  );
   addPolicy(program, finish);
   addServe(program, finish);
   addCompletion(program, finish);
