@@ -28,7 +28,7 @@ export interface ArtifactFile {
   readonly bytes: Buffer;
 }
 
-/** What a search came to; `unread` are wanted names that are no regular file, or no text. */
+/** What a search came to, in the order of paths; `unread` are wanted names that are no regular file, or no text. */
 export interface FoundFiles {
   readonly files: readonly ArtifactFile[];
   readonly unread: readonly { readonly path: string; readonly reason: string }[];
@@ -52,7 +52,11 @@ export async function findFiles(
     if (error instanceof ArtifactError) throw error;
     throw unreadable('the artifact cannot be read whole', error);
   }
-  return { files: walk.files, unread: walk.unread };
+  return { files: walk.files.toSorted(byPath), unread: walk.unread.toSorted(byPath) };
+}
+
+function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
+  return a.path < b.path ? -1 : 1;
 }
 
 /** A folder of the artifact and where its layers have it, topmost first. Paths on the disk are binary strings. */
@@ -88,8 +92,7 @@ class LayerWalk {
     for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
       this.#folders += 1;
       if (this.#folders % FOLDERS_A_TURN === 0) await nextTurn();
-      const names = [...this.#merge(folder)].sort(([a], [b]) => (a < b ? 1 : -1));
-      for (const [name, entry] of names) {
+      for (const [name, entry] of this.#merge(folder)) {
         const path = folder.path === '' ? name : `${folder.path}/${name}`;
         if (entry.kind !== 'folder') this.#take(path, entry);
         else if (this.#search.isEntered?.(utf8(path)) ?? true) waiting.push({ path, dirs: entry.dirs });
