@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 
 import { exitStatus } from '../base/index.ts';
-import type { AttestationDocument, DependencyReport } from '../engine/index.ts';
+import type { AttestationDocument, DependencyOptions, DependencyReport } from '../engine/index.ts';
 import { contextOf, type Finish } from './context.ts';
 import { type Output, printable } from './output.ts';
 import { absoluteReference, readInput } from './run-flags.ts';
@@ -52,10 +52,7 @@ export function addRecordDeps(record: Command, finish: Finish): void {
     });
 }
 
-function inputsOf({ sbom, origins }: DepsFlags): {
-  readonly sbom: { readonly bytes: Buffer; readonly source: string } | null;
-  readonly origins: { readonly text: string; readonly source: string } | null;
-} {
+function inputsOf({ sbom, origins }: DepsFlags): Pick<DependencyOptions, 'sbom' | 'origins'> {
   return {
     sbom: sbom === undefined ? null : { bytes: readInput(sbom, 'SBOM'), source: sbom },
     origins:

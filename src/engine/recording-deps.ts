@@ -143,9 +143,12 @@ function noDependencies({ digest }: Artifact): EngineError {
 function refuseTooLarge(predicate: unknown): void {
   const bytes = Buffer.byteLength(canonicalJson(predicate));
   if (bytes <= PREDICATE_BYTES_MAX) return;
-  const message = `the list of dependencies has ${bytes} bytes; a statement holds ${PREDICATE_BYTES_MAX}`;
-  throw new EngineError('ENGINE_PREDICATE_SIZE', message, {
-    exit: exitStatus.denied,
-    hint: 'Record the parts of the artifact by themselves.',
-  });
+  throw new EngineError(
+    'ENGINE_PREDICATE_SIZE',
+    `the list of dependencies has ${bytes} bytes; a statement holds ${PREDICATE_BYTES_MAX}`,
+    {
+      exit: exitStatus.denied,
+      hint: 'Record the parts of the artifact by themselves.',
+    },
+  );
 }
