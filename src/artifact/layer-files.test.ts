@@ -61,6 +61,14 @@ describe('a folder', () => {
     expect(textsOf(await find({ isEntered: (path) => path !== 'a' }))).toEqual({ empty: '', 'z/lock': 'last' });
   });
 
+  it('looks into more folders than one turn of the event loop handles', async () => {
+    for (let at = 0; at < 250; at += 1) mkdirSync(join(root(), `many/${at}/deep`), { recursive: true });
+    writeFileSync(join(root(), 'many/249/deep/lock'), 'far');
+    expect(textsOf(await find({ isWanted: (path) => path.startsWith('many/') }))).toEqual({
+      'many/249/deep/lock': 'far',
+    });
+  });
+
   it('follows no link, and says where one was wanted', async () => {
     writeFileSync(join(dir, 'outside'), 'secret');
     symlinkSync(join(dir, 'outside'), join(root(), 'link'));

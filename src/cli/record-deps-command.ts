@@ -68,7 +68,8 @@ function print(out: Output, report: DependencyReport, { logIndex }: AttestationD
   const counts = Object.entries(dependencies.byEcosystem).map(([ecosystem, count]) => `${count} ${ecosystem}`);
   out.line(`${printable(artifact.name)}  ${artifact.digest}`);
   out.line(`${dependencies.count} dependencies${counts.length === 0 ? '' : `: ${printable(counts.join(', '))}`}`);
-  out.line(out.paint(evidence.score === 1 ? 'green' : 'red', `${evidence.check} ${evidence.score}`));
+  const judged = out.paint(evidence.score === 1 ? 'green' : 'red', `${evidence.check} ${evidence.score}`);
+  out.line(`${judged}: ${printable(evidence.reason)}`);
   for (const { kind, subject, detail } of findings.slice(0, FINDINGS_SHOWN_MAX))
     out.line(`  ${printable(`${kind} ${subject}: ${detail}`)}`);
   const more = findings.length - FINDINGS_SHOWN_MAX;

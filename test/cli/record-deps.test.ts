@@ -78,12 +78,12 @@ describe.skipIf(needs('root'))('record deps', () => {
 $ provost record deps HOME/src --key ci --strict
 HOME/src  sha256:<digest>
 2 dependencies: 2 npm
-build.dependencies 1
+build.dependencies 1: all of 2 dependencies are pinned by hash and come from where the policy trusts
 signed with ci (entry <n>)
 $ provost record deps HOME/bad --key ci
 HOME/bad  sha256:<digest>
 2 dependencies: 2 npm
-build.dependencies 0
+build.dependencies 0: of 2 dependencies: 1 untrusted-origin (evil@1.0.0)
   untrusted-origin evil@1.0.0: the policy does not trust 'https://evil.test/evil/-/evil-1.0.0.tgz'
   no-integrity evil@1.0.0: no hash says what it is
 signed with ci (entry <n>)
