@@ -1,15 +1,22 @@
 // `attest` as a use case: a statement about an artifact, signed, kept, and in the journal.
-import { readArtifact } from './admission.ts';
 import { parseDigest } from '../artifact/index.ts';
+import { exitStatus } from '../base/index.ts';
 import { attest } from '../provenance/index.ts';
+import { readArtifact } from './admission.ts';
 import type { EngineContext } from './context.ts';
 import type { AttestationDocument, AttestRequest, RecordedStatement, StatementRequest } from './engine.ts';
+import { EngineError } from './errors.ts';
 import { reassessAll } from './reassessing.ts';
 import { issuerOf } from './recording.ts';
 
-/** Signs a statement about an artifact; what runs of it is judged anew at once. */
+/**
+ * Signs a statement about an artifact; what runs of it is judged anew at once.
+ *
+ * @throws EngineError ENGINE_ARTIFACT_CHANGED when it is not the one that the statement was made from
+ */
 export async function attestArtifact(context: EngineContext, request: AttestRequest): Promise<AttestationDocument> {
   const { digest, name } = await readArtifact(context, request, () => {});
+  if (request.digest !== undefined && request.digest !== digest) throw changed(digest);
   const signer = context.keyring.openSigner(request.key);
   const { predicateType, predicate } = request;
   const made = attest({ artifact: { digest, name }, predicateType, predicate, signer, issuer: issuerOf(context.home) });
@@ -25,6 +32,17 @@ export async function attestArtifact(context: EngineContext, request: AttestRequ
     logIndex,
     envelope: JSON.parse(made.bytes.toString('utf8')) as unknown,
   };
+}
+
+function changed(digest: string): EngineError {
+  return new EngineError(
+    'ENGINE_ARTIFACT_CHANGED',
+    `the artifact is now ${digest}, not what the statement was made from`,
+    {
+      exit: exitStatus.verificationFailed,
+      hint: 'Let nothing write to it, and record it again.',
+    },
+  );
 }
 
 /** Signs statements, whose entries share a few writes; what runs is judged anew once. */

@@ -99,6 +99,8 @@ export interface AttestRequest {
   readonly predicateType: string;
   readonly predicate: unknown;
   readonly key: string;
+  /** What the artifact must be, where the predicate was made from its content. */
+  readonly digest?: string | undefined;
 }
 
 export interface AttestationDocument {

@@ -15,6 +15,10 @@ export type EngineErrorCode =
   | 'ENGINE_NO_DRIVER'
   | 'ENGINE_REPLAY'
   | 'ENGINE_LOG'
-  | 'ENGINE_SOURCE';
+  | 'ENGINE_SOURCE'
+  | 'ENGINE_ARTIFACT_CHANGED'
+  | 'ENGINE_NO_DEPENDENCIES'
+  | 'ENGINE_ORIGINS'
+  | 'ENGINE_PREDICATE_SIZE';
 
 export class EngineError extends ProvostError<EngineErrorCode> {}

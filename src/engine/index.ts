@@ -47,3 +47,4 @@ export {
   type SourceRecord,
 } from './recording-source.ts';
 export { type Replayed, replayDecisions } from './replay.ts';
+export { type DependencyOptions, type DependencyReport, reportDependencies } from './recording-deps.ts';

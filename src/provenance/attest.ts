@@ -44,10 +44,14 @@ export function attest({ artifact, predicateType, predicate, signer, issuer }: A
   return { bytes, digest: digestOf(bytes), leaf };
 }
 
+/** Documents of what an artifact is made of; a version may follow. @source https://github.com/in-toto/attestation, spec/predicates */
+const SBOM_TYPES = ['https://cyclonedx.org/bom', 'https://spdx.dev/Document'] as const;
+
 /** The stage of the lifecycle that a predicate speaks of. */
 function kindOf(predicateType: string): LeafKind {
   if (predicateType === SLSA_PROVENANCE_TYPE) return 'build';
   if (predicateType === SOURCE_PREDICATE_TYPE) return 'source';
+  if (SBOM_TYPES.some((type) => predicateType === type || predicateType.startsWith(`${type}/`))) return 'deps';
   if (predicateType.startsWith('https://in-toto.io/attestation/test-result/')) return 'test';
   return predicateType.startsWith('https://in-toto.io/attestation/vulns/') ? 'vuln' : 'package';
 }

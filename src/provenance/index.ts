@@ -13,6 +13,7 @@ export {
   verifyEnvelope,
 } from './dsse.ts';
 export { type PublicKey, type Signer } from './ed25519.ts';
+export { excerptOf } from './excerpt.ts';
 export { ProvenanceError, type ProvenanceErrorCode } from './errors.ts';
 export {
   KEY_EVENT_MEDIA_TYPE,
@@ -81,7 +82,7 @@ export {
 export { type Hash, type HashAlgorithm } from './dependencies/hash.ts';
 export { parseCycloneDx } from './dependencies/cyclonedx.ts';
 export { parseSpdx } from './dependencies/spdx.ts';
-export { type DependencyFile, isDependencyFile, readInventory } from './dependencies/inventory.ts';
+export { type DependencyFile, isDependencyFile, parseSbom, readInventory } from './dependencies/inventory.ts';
 export { type InstalledFile, parseMd5sums } from './dependencies/system-packages.ts';
 export { checkIntegrity, checkModule, type IntegrityVerdict, type ModuleFile } from './dependencies/integrity.ts';
 export { type OriginPolicy, parseOriginPolicy } from './dependencies/origin-policy.ts';
@@ -89,6 +90,7 @@ export { judgeOrigin, type OriginVerdict } from './dependencies/origin.ts';
 export {
   CYCLONEDX_PREDICATE_TYPE,
   type DependencyDescription,
+  type DependencyFault,
   describeDependencies,
   type DescribeInput,
   type JudgedDependency,

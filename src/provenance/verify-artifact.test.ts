@@ -120,6 +120,11 @@ it('makes a statement about the artifact that anyone can check, and a leaf for i
 it.each([
   ['https://in-toto.io/attestation/test-result/v0.1', 'test'],
   ['https://in-toto.io/attestation/vulns/v0.2', 'vuln'],
+  ['https://cyclonedx.org/bom', 'deps'],
+  ['https://cyclonedx.org/bom/v1.6', 'deps'],
+  ['https://spdx.dev/Document', 'deps'],
+  ['https://spdx.dev/Document/v2.3', 'deps'],
+  ['https://cyclonedx.org/bombast', 'package'],
   [RELEASE_TYPE, 'package'],
 ])('records %s as %s', (predicateType, kind) => {
   expect(parseLeaf(sign('alice', predicateType).leaf).kind).toBe(kind);

@@ -128,6 +128,7 @@ const attestBody = z.strictObject({
   predicateType: z.string().max(512),
   predicate: z.json(),
   key: z.string().max(128),
+  digest: z.string().max(128).optional(),
 });
 
 const statementsBody = z.strictObject({

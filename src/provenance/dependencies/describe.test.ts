@@ -140,6 +140,7 @@ it('keeps a reason short, whatever names there are', () => {
 
 it('has no evidence without an inventory, and half for one of nothing', () => {
   expect(describeDependencies({ artifact, inventory: null, policy })).toEqual({
+    faults: [],
     predicateType: CYCLONEDX_PREDICATE_TYPE,
     predicate: null,
     dependencies: [],
@@ -248,4 +249,20 @@ describe('the document', () => {
       [],
     );
   });
+});
+
+it('lists all that is wrong, worst first, with why', () => {
+  const stranger = npm('stranger', { origin: 'https://evil.test/x.tgz' });
+  const described = describeAll([
+    npm('good'),
+    npm('bare', { hashes: [] }),
+    npm('homeless', { origin: null }),
+    stranger,
+  ]);
+  expect(described.faults.map(({ kind, subject, score }) => [kind, subject, score])).toEqual([
+    ['untrusted-origin', 'stranger@1.0.0', 0],
+    ['no-integrity', 'bare@1.0.0', 0.5],
+    ['unknown-origin', 'homeless@1.0.0', 0.5],
+  ]);
+  expect(described.faults[0]?.detail).toBe("the policy does not trust 'https://evil.test/x.tgz'");
 });

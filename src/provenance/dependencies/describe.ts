@@ -49,11 +49,25 @@ export interface JudgedDependency {
   readonly integrity: IntegrityVerdict | null;
 }
 
+/** Something that lowers the score, by itself to `score`. */
+export interface DependencyFault {
+  /** A kind of finding, or `untrusted-origin`, `failed-integrity` … */
+  readonly kind: string;
+  /** `name@version` or the name of a file; escaped, for people. */
+  readonly subject: string;
+  /** One clause, no full stop. */
+  readonly detail: string;
+  /** 0 (bad) to 1 (good) */
+  readonly score: number;
+}
+
 export interface DependencyDescription {
   readonly predicateType: typeof CYCLONEDX_PREDICATE_TYPE;
   /** A CycloneDX 1.6 document, the same for the same dependencies in any order; null without an inventory. */
   readonly predicate: Readonly<Record<string, unknown>> | null;
   readonly dependencies: readonly JudgedDependency[];
+  /** All that is wrong, worst first: what the evidence sums up. */
+  readonly faults: readonly DependencyFault[];
   /** For the check `build.dependencies`. */
   readonly findings: Findings;
 }
@@ -62,7 +76,8 @@ export interface DependencyDescription {
 export function describeDependencies(input: DescribeInput): DependencyDescription {
   const { artifact, inventory, policy, integrityOf, signersOf } = input;
   const predicateType = CYCLONEDX_PREDICATE_TYPE;
-  if (inventory === null) return { predicateType, predicate: null, dependencies: [], findings: NO_FINDINGS };
+  if (inventory === null)
+    return { predicateType, predicate: null, dependencies: [], faults: [], findings: NO_FINDINGS };
   const unique = new Map(inventory.dependencies.map((it) => [dependencyKey(it), it]));
   const sorted = [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, dependency]) => dependency);
   const dependencies = sorted.map((dependency) => ({
@@ -71,40 +86,49 @@ export function describeDependencies(input: DescribeInput): DependencyDescriptio
     integrity: integrityOf?.(dependency) ?? null,
   }));
   const predicate = documentOf(artifact, dependencies);
-  const evidence = [evidenceOf(inventory, dependencies, digestOf(canonicalJson(predicate)))];
-  return { predicateType, predicate, dependencies, findings: { evidence, caps: [] } };
+  const faults = allFaults(inventory, dependencies);
+  const evidence = [evidenceOf(faults, dependencies.length, digestOf(canonicalJson(predicate)))];
+  return { predicateType, predicate, dependencies, faults, findings: { evidence, caps: [] } };
 }
 
 const NO_FINDINGS: Findings = { evidence: [], caps: [] };
 
-interface Fault {
-  readonly score: number;
-  readonly subject: string;
-  readonly kind: string;
+function allFaults({ findings }: Inventory, judged: readonly JudgedDependency[]): DependencyFault[] {
+  const faults = [
+    ...findings.map(({ kind, subject, detail }) => ({ kind, subject, detail, score: FINDING_SCORES[kind] })),
+    ...judged.flatMap(faultsOf),
+  ];
+  return faults.sort(
+    (a, b) =>
+      a.score - b.score || ordered(a.kind, b.kind) || ordered(a.subject, b.subject) || ordered(a.detail, b.detail),
+  );
+}
+
+function ordered(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 /** The lowest decides, and is what the reason speaks of. */
-function evidenceOf({ findings }: Inventory, judged: readonly JudgedDependency[], source: Digest): Evidence {
-  const faults = [
-    ...findings.map(({ kind, subject }): Fault => ({ score: FINDING_SCORES[kind], subject, kind })),
-    ...judged.flatMap(faultsOf),
-  ];
-  const empty = judged.length === 0 ? EMPTY_SCORE : 1;
-  const score = faults.reduce((lowest, fault) => Math.min(lowest, fault.score), empty);
+function evidenceOf(faults: readonly DependencyFault[], count: number, source: Digest): Evidence {
+  const score = Math.min(faults[0]?.score ?? 1, count === 0 ? EMPTY_SCORE : 1);
   const worst = faults.filter((fault) => fault.score === score);
-  return { check: 'build.dependencies', score, reason: reasonOf(worst, judged.length), source, expiresMs: null };
+  return { check: 'build.dependencies', score, reason: reasonOf(worst, count), source, expiresMs: null };
 }
 
-function faultsOf({ dependency, origin, integrity }: JudgedDependency): Fault[] {
+function faultsOf({ dependency, origin, integrity }: JudgedDependency): DependencyFault[] {
   const subject = labelOf(dependency);
-  const faults: Fault[] = [{ score: ORIGIN_SCORES[origin.status], subject, kind: `${origin.status}-origin` }];
+  const faults = [
+    { kind: `${origin.status}-origin`, subject, detail: origin.reason, score: ORIGIN_SCORES[origin.status] },
+  ];
   if (integrity !== null) {
-    faults.push({ score: INTEGRITY_SCORES[integrity.status], subject, kind: `${integrity.status}-integrity` });
+    const { status, reason } = integrity;
+    faults.push({ kind: `${status}-integrity`, subject, detail: reason, score: INTEGRITY_SCORES[status] });
   }
   return faults.filter(({ score }) => score < 1);
 }
 
-function reasonOf(worst: readonly Fault[], count: number): string {
+function reasonOf(worst: readonly DependencyFault[], count: number): string {
   if (count === 0 && worst.length === 0) return 'its files name no dependency';
   if (worst.length === 0)
     return `all of ${count} dependencies are pinned by hash and come from where the policy trusts`;

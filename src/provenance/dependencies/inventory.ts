@@ -128,7 +128,14 @@ export function readInventory(files: readonly DependencyFile[], vendor: Vendor =
 
 const wireKind = z.object({ bomFormat: z.unknown(), spdxVersion: z.unknown() }).partial();
 
-function readSbom({ bytes, what }: ReadInput): Inventory {
+const readSbom: Reader = ({ bytes, what }) => parseSbom(bytes, what);
+
+/**
+ * Parses an SBOM in either form, CycloneDX or SPDX.
+ *
+ * @throws ProvenanceError PROVENANCE_JSON, PROVENANCE_DEPENDENCIES
+ */
+export function parseSbom(bytes: Uint8Array, what = 'the SBOM'): Inventory {
   const { spdxVersion } = parseJsonDocument(bytes, wireKind, what);
   return spdxVersion === undefined ? parseCycloneDx(bytes, what) : parseSpdx(bytes, what);
 }
