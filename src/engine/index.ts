@@ -22,13 +22,6 @@ export {
 } from './logs.ts';
 export { openEngine } from './open-engine.ts';
 export { planRun, type RunPlan } from './plan-run.ts';
-export {
-  checkPolicy,
-  policyInForce,
-  type Progress,
-  type ReadOptions,
-  scoreArtifact,
-  type VerificationDocument,
-  verifyReference,
-} from './reading.ts';
+export { checkPolicy, policyInForce, type Progress, type ReadOptions, scoreArtifact } from './reading.ts';
 export { type Replayed, replayDecisions } from './replay.ts';
+export { type VerificationDocument, verifyReference } from './verifying.ts';

@@ -1,16 +1,16 @@
-// What only reads: scores, verification, keys and the policy of a home, without a supervisor.
+// What only reads: scores, keys and the policy of a home, without a supervisor.
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { IncidentDocument, ScoreDocument } from '../api/index.ts';
 import { type Artifact, openContentStore } from '../artifact/index.ts';
-import { type ExitStatus, exitStatus, GIB, MIB, systemClock } from '../base/index.ts';
+import { GIB, MIB, systemClock } from '../base/index.ts';
 import { type Isolation, parsePolicy, type Policy, type ResourceRequest } from '../policy/index.ts';
-import { openAttestationStore, openKeyring, type SignatureVerdict } from '../provenance/index.ts';
+import { openAttestationStore, openKeyring } from '../provenance/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { explainScore } from '../trust/index.ts';
-import { assess, verify } from './assessing.ts';
+import { assess } from './assessing.ts';
 import { readArtifact } from './admission.ts';
 import { copyGrant } from './allocating.ts';
 import { CodeMemory } from './code-memory.ts';
@@ -112,50 +112,6 @@ export async function scoreArtifact(options: ReadOptions): Promise<ScoreDocument
   await using context = await openReadContext(options.homeDir);
   const artifact = await readArtifact(context, options, options.progress);
   return scoreDocumentOf(context, artifact, context.policy.policy);
-}
-
-export interface VerificationDocument {
-  readonly artifact: { readonly digest: string; readonly name: string };
-  readonly verdict: string;
-  readonly signatures: readonly {
-    readonly keyName: string;
-    readonly status: string;
-    readonly predicateType: string;
-    readonly reason: string;
-  }[];
-}
-
-function signatureDocument(signature: SignatureVerdict): VerificationDocument['signatures'][number] {
-  const { keyName, keyId, status, predicateType, reason } = signature;
-  return {
-    keyName: keyName ?? keyId?.slice(0, 12) ?? 'unknown',
-    status,
-    predicateType: predicateType ?? 'unknown',
-    reason,
-  };
-}
-
-const exitOfVerdict: ReadonlyMap<string, ExitStatus> = new Map([
-  ['verified', exitStatus.done],
-  ['unsigned', exitStatus.evidenceMissing],
-  ['untrusted', exitStatus.evidenceMissing],
-]);
-
-/** Checks who signed an artifact. Everything but `verified` is a failure of some kind. */
-export async function verifyReference(
-  options: ReadOptions,
-): Promise<{ readonly document: VerificationDocument; readonly exit: ExitStatus }> {
-  await using context = await openReadContext(options.homeDir);
-  const artifact = await readArtifact(context, options, options.progress);
-  const verified = verify(context, artifact, context.policy.policy);
-  return {
-    document: {
-      artifact: { digest: artifact.digest, name: artifact.name },
-      verdict: verified.verdict,
-      signatures: verified.signatures.map(signatureDocument),
-    },
-    exit: exitOfVerdict.get(verified.verdict) ?? exitStatus.verificationFailed,
-  };
 }
 
 /** Parses a policy as the supervisor would. */
