@@ -14,6 +14,7 @@ export type EngineErrorCode =
   | 'ENGINE_MOUNT'
   | 'ENGINE_NO_DRIVER'
   | 'ENGINE_REPLAY'
-  | 'ENGINE_LOG';
+  | 'ENGINE_LOG'
+  | 'ENGINE_ATTESTATIONS';
 
 export class EngineError extends ProvostError<EngineErrorCode> {}

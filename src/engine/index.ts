@@ -1,6 +1,7 @@
 // The loop and the use cases: score, grant, run, watch, respond, replay. The only room that wires the others.
 export { type TarInput, writeOciLayout } from '../artifact/index.ts';
 export { openAttachment } from '../sandbox/index.ts';
+export { type BundleDocument, type BundleOptions, verifyBundle } from './bundles.ts';
 export { examineHost, type HostCheck, type HostReport } from './doctor.ts';
 export type { AttestationDocument, AttestRequest, Engine, EventFilter, OutputOptions } from './engine.ts';
 export { EngineError, type EngineErrorCode } from './errors.ts';
