@@ -1,12 +1,15 @@
 // verify: whether an artifact is what those who are trusted here signed.
-import { type Command, InvalidArgumentError } from 'commander';
+import { writeFileSync } from 'node:fs';
 
-import { exitStatus } from '../base/index.ts';
-import type { BundleDocument, BundleOptions } from '../engine/index.ts';
+import type { Command } from 'commander';
+
+import { exitStatus, messageOf } from '../base/index.ts';
+import type { BundleDocument, Verified } from '../engine/index.ts';
 import { CliError } from './cli-error.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
 import { printable } from './output.ts';
 import { absoluteReference, readInput } from './run-flags.ts';
+import { identityFlag, refuseIncomplete, type VerifyFlags } from './verify-flags.ts';
 
 const EXAMPLES = `
 Examples:
@@ -14,16 +17,10 @@ Examples:
   provost verify ./app.tar --json
   provost verify ./app.tar --bundle app.sigstore.json --trusted-root trusted_root.json \\
     --identity "https://token.actions.githubusercontent.com=https://github.com/shop/web/.github/workflows/*@refs/tags/*"
+  provost verify oci:./web --export web.intoto.jsonl
+  provost verify oci:./web --attestations web.intoto.jsonl
+  provost verify oci:./web --vsa web.vsa.json --key alice
 `;
-
-type Identity = BundleOptions['identities'][number];
-
-interface VerifyFlags {
-  readonly rootfs?: boolean;
-  readonly bundle?: string;
-  readonly trustedRoot?: string;
-  readonly identity: readonly Identity[];
-}
 
 /** Adds `verify`. */
 export function addVerify(program: Command, finish: Finish): void {
@@ -35,6 +32,10 @@ export function addVerify(program: Command, finish: Finish): void {
     .option('--bundle <file>', 'verify this Sigstore bundle about it instead, offline')
     .option('--trusted-root <file>', 'trusted_root.json of the Sigstore instance, for --bundle')
     .option('--identity <issuer=pattern>', 'who may have signed the bundle; may be repeated', identityFlag, [])
+    .option('--attestations <file>', 'count the attestations of this file too (in-toto lines), and keep none')
+    .option('--export <file>', 'write the attestations that this home has about it (in-toto lines)')
+    .option('--vsa <file>', 'write a signed summary of the verification (SLSA), whether it passed or failed')
+    .option('--key <name>', 'the key that signs the summary')
     .addHelpText('before', EXAMPLES)
     .action(async (artifact: string, flags: VerifyFlags, command: Command) => {
       const context = contextOf(command);
@@ -43,53 +44,57 @@ export function addVerify(program: Command, finish: Finish): void {
     });
 }
 
-/** `ISSUER=PATTERN`: whom the certificate names, and who says so. A pattern longer than these matches nobody. */
-const PATTERN_CHARS_MAX = 512;
-
-function identityFlag(text: string, before: readonly Identity[]): Identity[] {
-  const match = /^(https?:\/\/[^\s=]+)=(.+)$/.exec(text);
-  const [, issuer = '', subjectPattern = ''] = match ?? [];
-  if (match === null || subjectPattern.length > PATTERN_CHARS_MAX) {
-    throw new InvalidArgumentError('write ISSUER=PATTERN, like https://accounts.google.com=alice@example.com');
-  }
-  return [...before, { issuer, subjectPattern }];
-}
-
-function refuseIncomplete({ bundle, trustedRoot, identity }: VerifyFlags): void {
-  if (bundle === undefined) {
-    if (trustedRoot === undefined && identity.length === 0) return;
-    throw usage('--trusted-root and --identity are about a bundle', 'Give the bundle: --bundle FILE.');
-  }
-  if (trustedRoot === undefined) {
-    throw usage(
-      'a Sigstore bundle proves nothing without the root that its instance is trusted by',
-      'Give --trusted-root FILE: the trusted_root.json of the instance that signed, from a place that you trust.',
-    );
-  }
-  if (identity.length > 0) return;
-  throw usage(
-    'anyone can make a Sigstore bundle: say who must have',
-    'Give --identity ISSUER=PATTERN, like https://token.actions.githubusercontent.com=https://github.com/shop/web/**',
-  );
-}
-
-async function verifyHere({ out, home }: CliContext, artifact: string, flags: VerifyFlags): Promise<number> {
+async function verifyHere(context: CliContext, artifact: string, flags: VerifyFlags): Promise<number> {
+  const { out, home } = context;
+  const { attestations: source } = flags;
   const { verifyReference } = await import('../engine/index.ts');
   const result = await verifyReference({
     homeDir: home.dir,
     reference: absoluteReference(artifact),
     rootfs: flags.rootfs === true,
     progress: (step, ratio) => out.progress(step, ratio),
+    attestations: source === undefined ? null : { source, bytes: readInput(source, 'attestations') },
+    isExported: flags.export !== undefined,
+    summaryKey: flags.key ?? null,
   });
   out.done();
-  if (out.json) out.object(result.document);
-  else {
-    out.line(`${printable(result.document.artifact.name)}  ${result.document.artifact.digest}`);
-    out.line(out.paint(result.exit === 0 ? 'green' : 'red', result.document.verdict));
-    for (const one of result.document.signatures)
-      out.line(`  ${printable(one.keyName)} ${one.predicateType}: ${one.reason}`);
-  }
+  printVerdict(context, result);
+  writeAsked(context, result, flags);
   return result.exit;
+}
+
+function printVerdict({ out }: CliContext, { document, exit }: Verified): void {
+  if (out.json) return out.object(document);
+  out.line(`${printable(document.artifact.name)}  ${document.artifact.digest}`);
+  out.line(out.paint(exit === exitStatus.done ? 'green' : 'red', document.verdict));
+  for (const { line, keyName, predicateType, reason } of document.signatures) {
+    const from = line === undefined ? '' : `line ${line}: `;
+    out.line(`  ${from}${printable(keyName)} ${printable(predicateType)}: ${printable(reason)}`);
+  }
+}
+
+function writeAsked({ out }: CliContext, { exported, summary }: Verified, flags: VerifyFlags): void {
+  if (flags.export !== undefined && exported !== null) {
+    writeResult(flags.export, exported.bytes, 'attestations');
+    const what = exported.count === 1 ? '1 attestation is' : `${exported.count} attestations are`;
+    out.message(`${what} in ${flags.export}`);
+  }
+  if (flags.vsa === undefined || summary === null) return;
+  writeResult(flags.vsa, Buffer.concat([summary.envelope, Buffer.from('\n')]), 'summary');
+  const result = summary.isPassed ? `PASSED, ${summary.levels.join(', ')}` : 'FAILED';
+  out.message(`a summary that says ${result} is in ${flags.vsa}`);
+}
+
+function writeResult(path: string, bytes: Buffer, what: string): void {
+  try {
+    writeFileSync(path, bytes);
+  } catch (error) {
+    throw new CliError('CLI_FILE', `the ${what} cannot be written: ${messageOf(error)}`, {
+      exit: exitStatus.unavailable,
+      hint: 'Name a file in a folder that you may write to.',
+      cause: error,
+    });
+  }
 }
 
 async function verifyByBundle({ out, home }: CliContext, artifact: string, flags: VerifyFlags): Promise<number> {
@@ -137,8 +142,4 @@ const NAME_CHARS_SHOWN = 200;
 /** A stranger's name on a line of its own. */
 function short(text: string): string {
   return printable(text.length > NAME_CHARS_SHOWN ? `${text.slice(0, NAME_CHARS_SHOWN)}…` : text);
-}
-
-function usage(message: string, hint: string): CliError {
-  return new CliError('CLI_USAGE', message, { exit: exitStatus.usage, hint });
 }

@@ -12,7 +12,8 @@ import {
 } from '../provenance/index.ts';
 import { readArtifact } from './admission.ts';
 import { EngineError } from './errors.ts';
-import { openReadContext, type ReadOptions } from './reading.ts';
+import { homeAt } from './home.ts';
+import { openReadContent, type ReadOptions } from './reading.ts';
 
 /** Largest file whose bytes are held against a signature: they are all in memory at once. */
 const SIGNED_BYTES_MAX = GIB;
@@ -63,8 +64,9 @@ async function readSubject(
 ): Promise<{ readonly name: string; readonly known: Subject }> {
   const { reference } = options;
   if (kind === 'attestation' && isDigest(reference)) return { name: reference, known: reference };
-  await using context = await openReadContext(options.homeDir);
-  const artifact = await readArtifact(context, options, options.progress);
+  await using stack = new AsyncDisposableStack();
+  const content = await openReadContent(homeAt(options.homeDir), stack);
+  const artifact = await readArtifact({ content }, options, options.progress);
   const isOverBytes = kind === 'signature' && artifact.kind === 'file';
   return { name: artifact.name, known: isOverBytes ? bytesOf(artifact) : artifact.digest };
 }

@@ -25,4 +25,4 @@ export { openEngine } from './open-engine.ts';
 export { planRun, type RunPlan } from './plan-run.ts';
 export { checkPolicy, policyInForce, type Progress, type ReadOptions, scoreArtifact } from './reading.ts';
 export { type Replayed, replayDecisions } from './replay.ts';
-export { type VerificationDocument, verifyReference } from './verifying.ts';
+export { type VerificationDocument, type Verified, type VerifyOptions, verifyReference } from './verifying.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { IncidentDocument, ScoreDocument } from '../api/index.ts';
-import { type Artifact, openContentStore } from '../artifact/index.ts';
+import { type Artifact, type ContentStore, openContentStore } from '../artifact/index.ts';
 import { GIB, MIB, systemClock } from '../base/index.ts';
 import { type Isolation, parsePolicy, type Policy, type ResourceRequest } from '../policy/index.ts';
 import { openAttestationStore, openKeyring } from '../provenance/index.ts';
@@ -37,19 +37,24 @@ export interface ReadContext extends DecideContext, AsyncDisposable {
   readonly policy: PolicyFile;
 }
 
-/** Opens a home for reading; where none is, or it may not be written to, blobs and layers go to a folder that is removed again. */
-export async function openReadContext(homeDir: string): Promise<ReadContext> {
-  const stack = new AsyncDisposableStack();
-  const home = homeAt(homeDir);
+/** Opens what a home keeps of artifacts; where there is none, or it may not be written to, they go to a folder that `stack` removes. */
+export async function openReadContent(home: Home, stack: AsyncDisposableStack): Promise<ContentStore> {
   const scratch =
     existsSync(home.contentDir) && process.getuid?.() === 0 ? null : mkdtempSync(join(tmpdir(), 'provost-read-'));
   if (scratch !== null) stack.defer(() => rmSync(scratch, { recursive: true, force: true }));
+  return openContentStore(scratch ?? home.contentDir);
+}
+
+/** Opens a home for reading; it may be missing. */
+export async function openReadContext(homeDir: string): Promise<ReadContext> {
+  const stack = new AsyncDisposableStack();
+  const home = homeAt(homeDir);
   const store = existsSync(home.database) ? stack.use(openStore(home.database, { homeId: home.id })) : null;
   return {
     home,
     policy: readHomePolicy(home.policyFile),
     clock: systemClock,
-    content: await openContentStore(scratch ?? home.contentDir),
+    content: await openReadContent(home, stack),
     keyring: openKeyring(home.keysDir, issuerOf(home)),
     attestations: openAttestationStore(home.attestationsDir),
     publishers: new PublisherHistory(store),
