@@ -1,7 +1,8 @@
 // `verify --bundle` as a use case: what a Sigstore bundle says about an artifact, offline, without supervisor and keyring.
 import { readFileSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
 
-import { type Artifact, isDigest } from '../artifact/index.ts';
+import { isDigest, parseReference } from '../artifact/index.ts';
 import { exitStatus, GIB, rfc3339 } from '../base/index.ts';
 import {
   parseSigstoreBundle,
@@ -44,7 +45,7 @@ export interface BundleDocument {
 }
 
 /**
- * Verifies a bundle about an artifact. For an attestation a digest is enough, even of an artifact that was never here.
+ * Verifies a bundle about an artifact. Of an attested one the digest is enough, also when it was never here.
  *
  * @throws ProvenanceError as `parseSigstoreBundle` and `verifySigstoreBundle`; ArtifactError any of its codes;
  * EngineError ENGINE_ATTESTATIONS when a signature is over more than 1 GiB
@@ -62,18 +63,24 @@ async function readSubject(
   options: BundleOptions,
   { kind }: SigstoreBundle,
 ): Promise<{ readonly name: string; readonly known: Subject }> {
-  const { reference } = options;
-  if (kind === 'attestation' && isDigest(reference)) return { name: reference, known: reference };
+  const { reference, rootfs } = options;
+  if (isDigest(reference)) return { name: reference, known: reference };
+  // What signs bytes signs those of the file, also when they are an image's, which has another digest.
+  if (kind === 'signature' && !rootfs && isFile(reference)) {
+    return { name: basename(reference), known: readBytes(reference) };
+  }
   await using stack = new AsyncDisposableStack();
   const content = await openReadContent(homeAt(options.homeDir), stack);
-  const artifact = await readArtifact({ content }, options, options.progress);
-  const isOverBytes = kind === 'signature' && artifact.kind === 'file';
-  return { name: artifact.name, known: isOverBytes ? bytesOf(artifact) : artifact.digest };
+  const { name, digest } = await readArtifact({ content }, options, options.progress);
+  return { name, known: digest };
 }
 
-/** The bytes of a file. Who reads them again, and not its digest, verifies what is there now. */
-function bytesOf({ reference }: Artifact): Buffer {
-  if (statSync(reference).size <= SIGNED_BYTES_MAX) return readFileSync(reference);
+function isFile(reference: string): boolean {
+  return parseReference(reference).kind === 'path' && statSync(reference, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+function readBytes(path: string): Buffer {
+  if (statSync(path).size <= SIGNED_BYTES_MAX) return readFileSync(path);
   throw new EngineError('ENGINE_ATTESTATIONS', `the artifact has more than ${SIGNED_BYTES_MAX} bytes`, {
     exit: exitStatus.verificationFailed,
     hint: 'A signature over so many bytes is not verified; have its digest attested instead.',

@@ -78,9 +78,9 @@ ${DIGEST}  ${DIGEST}
 verified
 ...
 $ provost verify ${DIGEST} --bundle HOME/signature.json FLAGS
-! provost: ${DIGEST} is not known here
+! provost: the Sigstore bundle does not verify: it signs the bytes of an artifact, of which only the digest is known
 ...
-? <n>
+? 4
 $ provost verify --rootfs HOME --bundle HOME/signature.json FLAGS
 ! provost: the Sigstore bundle does not verify: it signs the bytes of an artifact, of which only the digest is known
 ...
