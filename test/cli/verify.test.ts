@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/artifact/index.ts';
 import { GIB } from '../../src/base/index.ts';
+import { writeBusyboxImage } from '../busybox-image.ts';
 import { openTestHome, type TestHome } from '../home-fixture.ts';
+import { needs } from '../needs.ts';
 import { IDENTITY, type Loose, SigstoreInstance, type SigstoreSigning } from '../sigstore-fixture.ts';
 import { runTranscript } from './transcript.ts';
 
@@ -244,5 +246,30 @@ $ provost verify HOME/app --bundle HOME/good.json --trusted-root HOME/root.json 
   it('refuses a pattern that would match nobody for its length', async () => {
     const { code, stderr } = await home.provost(['verify', 'x', '--identity', `https://a.test=${'a'.repeat(513)}`]);
     expect([code, stderr.includes('write ISSUER=PATTERN')]).toEqual([2, true]);
+  });
+});
+
+describe.skipIf(needs('root', 'busybox'))('provost verify --bundle of an image', () => {
+  it('is about the digest of its manifest', async () => {
+    await using home = openTestHome();
+    const image = `oci:${join(home.dir, 'image')}`;
+    writeBusyboxImage({ dir: join(home.dir, 'image') });
+    const { stdout } = await home.provost(['verify', image, '--json']);
+    const { artifact } = JSON.parse(stdout) as { artifact: { digest: string } };
+    const said = { predicateType: 'https://sigstore.dev/cosign/sign/v1', subjects: [{ of: artifact.digest }] };
+    writeFileSync(join(home.dir, 'root.json'), JSON.stringify(instance.root()));
+    writeFileSync(join(home.dir, 'bundle.json'), JSON.stringify(attest(said)));
+    await runTranscript(
+      home,
+      `
+$ provost verify oci:HOME/image --bundle HOME/bundle.json --trusted-root HOME/root.json --identity ${IDENTITY.issuer}=**
+oci:HOME/image  ${artifact.digest}
+verified
+  signed by <…>
+  log entry 77 of <…>
+  https://sigstore.dev/cosign/sign/v1 about
+    ${artifact.digest}  -
+`,
+    );
   });
 });
