@@ -6,7 +6,7 @@ import { digestOf } from '../../src/artifact/index.ts';
 import { GIB } from '../../src/base/index.ts';
 import { writeBusyboxImage } from '../busybox-image.ts';
 import { openTestHome, type TestHome } from '../home-fixture.ts';
-import { needs } from '../needs.ts';
+import { needs, VECTORS_FOLDER } from '../needs.ts';
 import { IDENTITY, type Loose, SigstoreInstance, type SigstoreSigning } from '../sigstore-fixture.ts';
 import { runTranscript } from './transcript.ts';
 
@@ -270,6 +270,43 @@ verified
   https://sigstore.dev/cosign/sign/v1 about
     ${artifact.digest}  -
 `,
+    );
+  });
+});
+
+describe.skipIf(needs('vectors'))('provost verify --bundle of the public-good instance', () => {
+  it('holds bundles that others made to who made them', async () => {
+    await using home = openTestHome();
+    const beacon = 'https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/';
+    const transcript = `
+$ provost verify ASSETS/a.txt --bundle ASSETS/happy-path-v0.3/bundle.sigstore.json FLAGS**
+a.txt  sha256:a0cfc712<…>
+verified
+  signed by BEACON<…>, as ISSUER says
+  log entry 79571823 of 2024-03-19T17:26:26.000Z
+$ provost verify ASSETS/a.txt --bundle ASSETS/happy-path-intoto-in-dsse-v3/bundle.sigstore.json FLAGS**
+a.txt  sha256:a0cfc712<…>
+verified
+  signed by BEACON<…>, as ISSUER says
+  log entry 155690850 of <…>
+  https://slsa.dev/provenance/v1 about
+    sha256:a0cfc712<…>  a.txt
+$ provost verify ASSETS/a.txt --bundle ASSETS/happy-path-v0.3/bundle.sigstore.json FLAGSx/**
+! provost: <…>
+...
+!   (PROVENANCE_SIGSTORE_IDENTITY, exit 4)
+? 4
+`;
+    await runTranscript(
+      home,
+      transcript
+        .replaceAll(
+          'FLAGS',
+          `--trusted-root ${VECTORS_FOLDER}/sigstore/targets/trusted_root.json --identity ISSUER=BEACON`,
+        )
+        .replaceAll('ASSETS', `${VECTORS_FOLDER}/sigstore/test/assets/bundle-verify`)
+        .replaceAll('ISSUER', 'https://token.actions.githubusercontent.com')
+        .replaceAll('BEACON', beacon),
     );
   });
 });
