@@ -1,12 +1,13 @@
-// key, attest, verify: who signs, what was signed, and whether it holds.
+// key: who signs, and who of them is accepted.
 import type { Command } from 'commander';
 
-import { exitStatus, messageOf } from '../base/index.ts';
-import type { AttestationDocument, KeyCommand, KeyDocument } from '../engine/index.ts';
+import { exitStatus } from '../base/index.ts';
+import type { KeyCommand, KeyDocument } from '../engine/index.ts';
+import { addAttest } from './attest-command.ts';
 import { CliError } from './cli-error.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
-import { printable } from './output.ts';
-import { absoluteReference, readInput } from './run-flags.ts';
+import { readInput } from './run-flags.ts';
+import { addVerify } from './verify-command.ts';
 
 /** Adds `key generate | list | trust | rotate | revoke`, `attest` and `verify`. */
 export function addKey(program: Command, finish: Finish): void {
@@ -127,88 +128,6 @@ function addList(key: Command, finish: Finish): void {
         out.table(['NAME', 'ID', 'TRUST', 'SCOPE', 'PRIVATE', 'CREATED'], rows);
       }
       finish(exitStatus.done);
-    });
-}
-
-interface AttestFlags {
-  readonly predicateType: string;
-  readonly predicate?: string;
-  readonly key: string;
-  readonly rootfs?: boolean;
-}
-
-function addAttest(program: Command, finish: Finish): void {
-  program
-    .command('attest')
-    .summary('sign a statement about an artifact (in-toto Statement in a DSSE envelope)')
-    .argument('<artifact>')
-    .requiredOption('--key <name>', 'the key that signs')
-    .option('--predicate-type <uri>', 'what the statement says', 'https://provost.dev/attestation/release/v1')
-    .option('--predicate <file>', 'JSON of the predicate; - is standard input')
-    .option('--rootfs', 'the folder is a root file system')
-    .addHelpText(
-      'before',
-      '\nExamples:\n  provost attest oci:./web --key alice\n  provost attest ./app.tar --key ci --predicate-type https://slsa.dev/provenance/v1 --predicate provenance.json\n',
-    )
-    .action(async (artifact: string, flags: AttestFlags, command: Command) => {
-      const context = contextOf(command);
-      const client = await context.client();
-      const document = await client.call<AttestationDocument>({
-        method: 'POST',
-        path: '/v1/attestations',
-        body: {
-          reference: absoluteReference(artifact),
-          rootfs: flags.rootfs === true,
-          predicateType: flags.predicateType,
-          predicate: predicateOf(flags),
-          key: flags.key,
-        },
-      });
-      if (context.out.json) context.out.object(document);
-      else context.out.line(`signed ${document.artifact.digest} with ${flags.key} (entry ${document.logIndex})`);
-      finish(exitStatus.done);
-    });
-}
-
-function predicateOf(flags: AttestFlags): unknown {
-  if (flags.predicate === undefined) return {};
-  const text = readInput(flags.predicate === '-' ? '/dev/stdin' : flags.predicate, 'predicate').toString('utf8');
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new CliError('CLI_FILE', `the predicate ${flags.predicate} is not JSON: ${messageOf(error)}`, {
-      exit: exitStatus.usage,
-      hint: 'Give a JSON file.',
-      cause: error,
-    });
-  }
-}
-
-function addVerify(program: Command, finish: Finish): void {
-  program
-    .command('verify')
-    .summary('check who signed an artifact: exit 0 verified, 4 failed, 5 nothing trusted signed it')
-    .argument('<artifact>')
-    .option('--rootfs', 'the folder is a root file system')
-    .addHelpText('before', '\nExamples:\n  provost verify oci:./web\n  provost verify ./app.tar --json\n')
-    .action(async (artifact: string, flags: { rootfs?: boolean }, command: Command) => {
-      const { out, home } = contextOf(command);
-      const { verifyReference } = await import('../engine/index.ts');
-      const result = await verifyReference({
-        homeDir: home.dir,
-        reference: absoluteReference(artifact),
-        rootfs: flags.rootfs === true,
-        progress: (step, ratio) => out.progress(step, ratio),
-      });
-      out.done();
-      if (out.json) out.object(result.document);
-      else {
-        out.line(`${printable(result.document.artifact.name)}  ${result.document.artifact.digest}`);
-        out.line(out.paint(result.exit === 0 ? 'green' : 'red', result.document.verdict));
-        for (const one of result.document.signatures)
-          out.line(`  ${printable(one.keyName)} ${one.predicateType}: ${one.reason}`);
-      }
-      finish(result.exit);
     });
 }
 

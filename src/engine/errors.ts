@@ -19,6 +19,7 @@ export type EngineErrorCode =
   | 'ENGINE_ARTIFACT_CHANGED'
   | 'ENGINE_NO_DEPENDENCIES'
   | 'ENGINE_ORIGINS'
-  | 'ENGINE_PREDICATE_SIZE';
+  | 'ENGINE_PREDICATE_SIZE'
+  | 'ENGINE_ATTESTATIONS';
 
 export class EngineError extends ProvostError<EngineErrorCode> {}

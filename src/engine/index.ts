@@ -1,6 +1,7 @@
 // The loop and the use cases: score, grant, run, watch, respond, replay. The only room that wires the others.
 export { type TarInput, writeOciLayout } from '../artifact/index.ts';
 export { openAttachment } from '../sandbox/index.ts';
+export { type BundleDocument, type BundleOptions, verifyBundle } from './bundles.ts';
 export { examineHost, type HostCheck, type HostReport } from './doctor.ts';
 export type {
   AttestationDocument,
@@ -31,20 +32,13 @@ export {
 export { openEngine } from './open-engine.ts';
 export { planRun, type RunPlan } from './plan-run.ts';
 export {
-  checkPolicy,
-  policyInForce,
-  type Progress,
-  type ReadOptions,
-  scoreArtifact,
-  type VerificationDocument,
-  verifyReference,
-} from './reading.ts';
-export {
   openSource,
   sarifOfSource,
   type SourceHistory,
   type SourceOptions,
   type SourceRecord,
 } from './recording-source.ts';
-export { type Replayed, replayDecisions } from './replay.ts';
 export { type DependencyOptions, type DependencyReport, reportDependencies } from './recording-deps.ts';
+export { checkPolicy, policyInForce, type Progress, type ReadOptions, scoreArtifact } from './reading.ts';
+export { type Replayed, replayDecisions } from './replay.ts';
+export { type VerificationDocument, type Verified, type VerifyOptions, verifyReference } from './verifying.ts';

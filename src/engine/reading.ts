@@ -1,16 +1,16 @@
-// What only reads: scores, verification, keys and the policy of a home, without a supervisor.
+// What only reads: scores, keys and the policy of a home, without a supervisor.
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { IncidentDocument, ScoreDocument } from '../api/index.ts';
-import { type Artifact, openContentStore } from '../artifact/index.ts';
-import { type ExitStatus, exitStatus, GIB, MIB, systemClock } from '../base/index.ts';
+import { type Artifact, type ContentStore, openContentStore } from '../artifact/index.ts';
+import { GIB, MIB, systemClock } from '../base/index.ts';
 import { type Isolation, parsePolicy, type Policy, type ResourceRequest } from '../policy/index.ts';
-import { openAttestationStore, openKeyring, type SignatureVerdict } from '../provenance/index.ts';
+import { openAttestationStore, openKeyring } from '../provenance/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { explainScore } from '../trust/index.ts';
-import { assess, verify } from './assessing.ts';
+import { assess } from './assessing.ts';
 import { readArtifact } from './admission.ts';
 import { copyGrant } from './allocating.ts';
 import { CodeMemory } from './code-memory.ts';
@@ -37,19 +37,24 @@ export interface ReadContext extends DecideContext, AsyncDisposable {
   readonly policy: PolicyFile;
 }
 
-/** Opens a home for reading; where none is, or it may not be written to, blobs and layers go to a folder that is removed again. */
-export async function openReadContext(homeDir: string): Promise<ReadContext> {
-  const stack = new AsyncDisposableStack();
-  const home = homeAt(homeDir);
+/** Opens what a home keeps of artifacts; where there is none, or it may not be written to, they go to a folder that `stack` removes. */
+export async function openReadContent(home: Home, stack: AsyncDisposableStack): Promise<ContentStore> {
   const scratch =
     existsSync(home.contentDir) && process.getuid?.() === 0 ? null : mkdtempSync(join(tmpdir(), 'provost-read-'));
   if (scratch !== null) stack.defer(() => rmSync(scratch, { recursive: true, force: true }));
+  return openContentStore(scratch ?? home.contentDir);
+}
+
+/** Opens a home for reading; it may be missing. */
+export async function openReadContext(homeDir: string): Promise<ReadContext> {
+  const stack = new AsyncDisposableStack();
+  const home = homeAt(homeDir);
   const store = existsSync(home.database) ? stack.use(openStore(home.database, { homeId: home.id })) : null;
   return {
     home,
     policy: readHomePolicy(home.policyFile),
     clock: systemClock,
-    content: await openContentStore(scratch ?? home.contentDir),
+    content: await openReadContent(home, stack),
     keyring: openKeyring(home.keysDir, issuerOf(home)),
     attestations: openAttestationStore(home.attestationsDir),
     publishers: new PublisherHistory(store),
@@ -112,50 +117,6 @@ export async function scoreArtifact(options: ReadOptions): Promise<ScoreDocument
   await using context = await openReadContext(options.homeDir);
   const artifact = await readArtifact(context, options, options.progress);
   return scoreDocumentOf(context, artifact, context.policy.policy);
-}
-
-export interface VerificationDocument {
-  readonly artifact: { readonly digest: string; readonly name: string };
-  readonly verdict: string;
-  readonly signatures: readonly {
-    readonly keyName: string;
-    readonly status: string;
-    readonly predicateType: string;
-    readonly reason: string;
-  }[];
-}
-
-function signatureDocument(signature: SignatureVerdict): VerificationDocument['signatures'][number] {
-  const { keyName, keyId, status, predicateType, reason } = signature;
-  return {
-    keyName: keyName ?? keyId?.slice(0, 12) ?? 'unknown',
-    status,
-    predicateType: predicateType ?? 'unknown',
-    reason,
-  };
-}
-
-const exitOfVerdict: ReadonlyMap<string, ExitStatus> = new Map([
-  ['verified', exitStatus.done],
-  ['unsigned', exitStatus.evidenceMissing],
-  ['untrusted', exitStatus.evidenceMissing],
-]);
-
-/** Checks who signed an artifact. Everything but `verified` is a failure of some kind. */
-export async function verifyReference(
-  options: ReadOptions,
-): Promise<{ readonly document: VerificationDocument; readonly exit: ExitStatus }> {
-  await using context = await openReadContext(options.homeDir);
-  const artifact = await readArtifact(context, options, options.progress);
-  const verified = verify(context, artifact, context.policy.policy);
-  return {
-    document: {
-      artifact: { digest: artifact.digest, name: artifact.name },
-      verdict: verified.verdict,
-      signatures: verified.signatures.map(signatureDocument),
-    },
-    exit: exitOfVerdict.get(verified.verdict) ?? exitStatus.verificationFailed,
-  };
 }
 
 /** Parses a policy as the supervisor would. */
