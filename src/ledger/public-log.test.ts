@@ -103,7 +103,7 @@ describe('the index of duplicates', () => {
   it('begins anew when the host went down while it was open', () => {
     {
       using index = openDuplicateIndex(at('index'));
-      index.add([hashLeaf(Buffer.from('a'))]);
+      index.add(hashLeaf(Buffer.from('a')));
       expect([index.size, index.find(hashLeaf(Buffer.from('a'))), index.find(hashLeaf(Buffer.from('b')))]).toEqual([
         1,
         0,

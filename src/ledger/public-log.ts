@@ -19,8 +19,8 @@ const SETTLE_AFTER_MS = 1000;
 /** A checkpoint covers what was acknowledged within this: many batches of a busy log, and a fraction of a second of a quiet one. */
 const PUBLISH_AFTER_MS = 50;
 /** Each commit of the index writes whole pages, and hashes fall on all of them: many together cost little more than one. */
-const INDEXED_TOGETHER = 8192;
-const INDEX_AFTER_MS = 1000;
+const KEPT_TOGETHER = 8192;
+const KEEP_AFTER_MS = 1000;
 /** Entries that are read at once to bring the index of duplicates up to date. */
 const CATCH_UP_ENTRIES = 1024;
 
@@ -103,8 +103,8 @@ class UniqueLog implements PublicLog {
   readonly #ended: AbortController;
   /** Entries that are on their way, by their leaf hash. */
   readonly #pending = new Map<string, Promise<number>>();
-  /** Leaf hashes of entries that are durable, and not yet in the index; in the order of the log. */
-  #unindexed: Buffer[] = [];
+  /** Entries that are in the index, and not kept yet. */
+  #unkept = 0;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(log: TileLog, index: DuplicateIndex, { origin, ended }: Facts) {
@@ -112,8 +112,10 @@ class UniqueLog implements PublicLog {
     this.#log = log;
     this.#index = index;
     this.#ended = ended;
-    for (let entries = this.#missing(); entries.length > 0; entries = this.#missing())
-      index.add(entries.map(({ bytes }) => hashLeaf(bytes)));
+    for (let entries = this.#missing(); entries.length > 0; entries = this.#missing()) {
+      for (const { bytes } of entries) index.add(hashLeaf(bytes));
+      index.keep();
+    }
   }
 
   #missing(): JournalEntry[] {
@@ -133,9 +135,12 @@ class UniqueLog implements PublicLog {
     if (found !== null) return Promise.resolve(found);
     const added = this.#log.append(entry, { flush: true }).then(
       (index) => {
-        this.#unindexed.push(leafHash);
-        if (this.#unindexed.length >= INDEXED_TOGETHER) this.#indexAll();
-        this.#timer ??= setTimeout(() => this.#indexAll(), INDEX_AFTER_MS);
+        this.#pending.delete(key);
+        // Promises of one batch settle in the order of their indexes, so that this is the order of the log.
+        this.#index.add(leafHash);
+        this.#unkept += 1;
+        if (this.#unkept >= KEPT_TOGETHER) this.#keep();
+        else this.#timer ??= setTimeout(() => this.#keep(), KEEP_AFTER_MS);
         return index;
       },
       (error: unknown) => {
@@ -151,20 +156,17 @@ class UniqueLog implements PublicLog {
     return this.#log.receipt(index);
   }
 
-  /** Promises of one batch settle in the order of their indexes, so that this is the order of the log. */
-  #indexAll(): void {
+  #keep(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    const leafHashes = this.#unindexed;
-    this.#unindexed = [];
-    this.#index.add(leafHashes);
-    for (const leafHash of leafHashes) this.#pending.delete(leafHash.toString('latin1'));
+    this.#unkept = 0;
+    this.#index.keep();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended.abort();
     await this.#log[Symbol.asyncDispose]();
-    this.#indexAll();
+    this.#keep();
     this.#index[Symbol.dispose]();
   }
 }
