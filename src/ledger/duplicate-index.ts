@@ -44,9 +44,14 @@ export function openDuplicateIndex(file: string): DuplicateIndex {
     },
     keep,
     [Symbol.dispose]: () => {
-      keep();
-      database.exec("UPDATE fact SET value = '' WHERE name = 'boot'");
-      database.close();
+      try {
+        keep();
+        database.exec("UPDATE fact SET value = '' WHERE name = 'boot'");
+      } catch {
+        // What is not in it, the next opening adds from the log.
+      } finally {
+        database.close();
+      }
     },
   };
 }

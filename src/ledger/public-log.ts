@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { exitStatus } from '../base/index.ts';
-import { makeJournalFolder } from './disk.ts';
+import { stoppedSince } from './batch-queue.ts';
+import { makeJournalFolder, writeError } from './disk.ts';
 import { type DuplicateIndex, openDuplicateIndex } from './duplicate-index.ts';
 import { checkBytes } from './entry-form.ts';
 import { type JournalEntry, LedgerError } from './journal.ts';
@@ -88,11 +89,13 @@ export async function openPublicLog({ dir, witnesses, quorum }: PublicLogOptions
     settleAfterMs: SETTLE_AFTER_MS,
   };
   const log = await openTileLog({ ...options, cosign: witnesses.length === 0 ? null : cosign }, lock);
-  return new UniqueLog(log, openDuplicateIndex(join(dir, 'duplicates.sqlite')), { origin: signer.name, ended });
+  const indexFile = join(dir, 'duplicates.sqlite');
+  return new UniqueLog(log, openDuplicateIndex(indexFile), { origin: signer.name, indexFile, ended });
 }
 
 interface Facts {
   readonly origin: string;
+  readonly indexFile: string;
   readonly ended: AbortController;
 }
 
@@ -100,18 +103,20 @@ class UniqueLog implements PublicLog {
   readonly origin: string;
   readonly #log: TileLog;
   readonly #index: DuplicateIndex;
-  readonly #ended: AbortController;
+  readonly #facts: Facts;
+  /** Why the index is not used any more: without it an entry could get in twice. */
+  #failed: LedgerError | null = null;
   /** Entries that are on their way, by their leaf hash. */
   readonly #pending = new Map<string, Promise<number>>();
   /** Entries that are in the index, and not kept yet. */
   #unkept = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(log: TileLog, index: DuplicateIndex, { origin, ended }: Facts) {
-    this.origin = origin;
+  constructor(log: TileLog, index: DuplicateIndex, facts: Facts) {
+    this.origin = facts.origin;
+    this.#facts = facts;
     this.#log = log;
     this.#index = index;
-    this.#ended = ended;
     for (let entries = this.#missing(); entries.length > 0; entries = this.#missing()) {
       for (const { bytes } of entries) index.add(hashLeaf(bytes));
       index.keep();
@@ -131,13 +136,14 @@ class UniqueLog implements PublicLog {
     const key = leafHash.toString('latin1');
     const known = this.#pending.get(key);
     if (known !== undefined) return known;
-    const found = this.#index.find(leafHash);
+    const found = this.#withIndex((index) => index.find(leafHash));
+    if (this.#failed !== null) return Promise.reject(stoppedSince(this.#failed));
     if (found !== null) return Promise.resolve(found);
     const added = this.#log.append(entry, { flush: true }).then(
       (index) => {
         this.#pending.delete(key);
         // Promises of one batch settle in the order of their indexes, so that this is the order of the log.
-        this.#index.add(leafHash);
+        this.#withIndex((entries) => entries.add(leafHash));
         this.#unkept += 1;
         if (this.#unkept >= KEPT_TOGETHER) this.#keep();
         else this.#timer ??= setTimeout(() => this.#keep(), KEEP_AFTER_MS);
@@ -160,11 +166,22 @@ class UniqueLog implements PublicLog {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     this.#unkept = 0;
-    this.#index.keep();
+    this.#withIndex((index) => index.keep());
+  }
+
+  /** Uses the index, or remembers that it cannot be used: the next opening makes up from the log what it lacks. */
+  #withIndex<Result>(use: (index: DuplicateIndex) => Result): Result | null {
+    if (this.#failed !== null) return null;
+    try {
+      return use(this.#index);
+    } catch (error) {
+      this.#failed = writeError(this.#facts.indexFile, error);
+      return null;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended.abort();
+    this.#facts.ended.abort();
     await this.#log[Symbol.asyncDispose]();
     this.#keep();
     this.#index[Symbol.dispose]();
