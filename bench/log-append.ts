@@ -13,7 +13,11 @@ const SIGNED_RATE_MIN = 8000;
 
 const SECONDS = Number(process.env['PROVOST_BENCH_SECONDS'] ?? 60);
 const ENTRY_BYTES = 1024;
-/** Entries on their way at a time. */
+/** Of the time of the measurement at the promised rate. */
+const SATURATED_SHARE = 1 / 3;
+/** Short against the bound on the index. */
+const SEND_EVERY_MS = 2;
+/** Entries on their way at a time, where as many come as the log takes. */
 const IN_FLIGHT = 512;
 /** One entry in so many is asked for its receipt: some each second, as somebody does who waits for one. */
 const RECEIPT_EVERY = 2000;
@@ -25,14 +29,15 @@ const ENVELOPES = 20_000;
 const PAYLOAD_BYTES = 512;
 const PAYLOAD_TYPE = 'application/octet-stream';
 
-/** Many callers at once, each of which waits for the index of its entry before it sends the next. */
+/** Latency and memory at the promised rate, then the rates that are the most. */
 export async function run(): Promise<readonly BenchRow[]> {
   // On a disk, where the folder for temporary files may be memory.
   const dir = mkdtempSync('/var/tmp/provost-log-append-');
   try {
     const sustained = await withLog(join(dir, 'sustained'), append);
+    const rate = await withLog(join(dir, 'saturated'), saturate);
     const signedRate = await withLog(join(dir, 'signed'), appendSigned);
-    return [...rowsOf(sustained), signedRow(signedRate)];
+    return [...rowsOf(sustained), rateRow(rate), signedRow(signedRate)];
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
@@ -45,36 +50,54 @@ async function withLog<Result>(dir: string, use: (log: PublicLog) => Promise<Res
 }
 
 interface Sustained {
-  readonly rate: number;
   readonly indexMs: readonly number[];
   readonly receiptMs: readonly number[];
   /** Bytes, in the order in which they were read. */
   readonly rss: readonly number[];
 }
 
+/** Entries come at the promised rate, whether or not the log keeps up: what waits is timed from when it was due. */
 async function append(log: PublicLog): Promise<Sustained> {
   const [indexMs, receiptMs, rss]: [number[], number[], number[]] = [[], [], []];
   const watch = setInterval(() => rss.push(process.memoryUsage.rss()), RSS_EVERY_MS);
+  const entry = Buffer.alloc(ENTRY_BYTES, 'x');
   const startMs = performance.now();
-  const endMs = startMs + SECONDS * 1000;
-  let count = 0;
-  const receiptOf = async (index: number, sinceMs: number): Promise<void> => {
+  const send = async (number: number): Promise<void> => {
+    const dueMs = startMs + (number / RATE_MIN) * 1000;
+    entry.writeUInt32LE(number);
+    const index = await log.add(entry);
+    if (number % TIMED_EVERY === 0) indexMs.push(performance.now() - dueMs);
+    if (number % RECEIPT_EVERY !== 0) return;
     await log.receipt(index);
-    receiptMs.push(performance.now() - sinceMs);
+    receiptMs.push(performance.now() - dueMs);
   };
+  let sent = 0;
+  let last = Promise.resolve();
+  while (sent < SECONDS * RATE_MIN) {
+    const due = Math.min(SECONDS, (performance.now() - startMs) / 1000) * RATE_MIN;
+    for (; sent < due; sent += 1) last = send(sent);
+    await new Promise((resolve) => setTimeout(resolve, SEND_EVERY_MS));
+  }
+  await last;
+  clearInterval(watch);
+  if (log.size !== sent) throw new Error(`${log.size} of ${sent} entries are in the log`);
+  return { indexMs, receiptMs, rss };
+}
+
+/** Entries a second, as many as the log takes: callers each wait for the index of an entry before they send the next. */
+async function saturate(log: PublicLog): Promise<number> {
+  const startMs = performance.now();
+  const endMs = startMs + SECONDS * SATURATED_SHARE * 1000;
+  let count = 0;
   const work = async (): Promise<void> => {
     const entry = Buffer.alloc(ENTRY_BYTES, 'x');
-    for (let sinceMs = startMs; sinceMs < endMs; sinceMs = performance.now()) {
-      const number = count++;
-      entry.writeUInt32LE(number);
-      const index = await log.add(entry);
-      if (number % TIMED_EVERY === 0) indexMs.push(performance.now() - sinceMs);
-      if (number % RECEIPT_EVERY === 0) await receiptOf(index, sinceMs);
+    while (performance.now() < endMs) {
+      entry.writeUInt32LE(count++);
+      await log.add(entry);
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, work));
-  clearInterval(watch);
-  return { rate: (log.size / (performance.now() - startMs)) * 1000, indexMs, receiptMs, rss };
+  return (log.size / (performance.now() - startMs)) * 1000;
 }
 
 /** Entries a second, each a signed envelope that is verified before it gets in. */
@@ -101,42 +124,44 @@ async function appendSigned(log: PublicLog): Promise<number> {
   return (ENVELOPES / (performance.now() - startMs)) * 1000;
 }
 
-function rowsOf({ rate, indexMs, receiptMs, rss }: Sustained): BenchRow[] {
+function rowsOf({ indexMs, receiptMs, rss }: Sustained): BenchRow[] {
   const [index, receipt] = [percentile(indexMs, 0.99), percentile(receiptMs, 0.99)];
   const [middle, end] = [rss.slice(rss.length / 3, (rss.length * 2) / 3), rss.slice((rss.length * 2) / 3)];
   const mib = (bytes: number): string => `${Math.round(bytes / MIB)} MiB`;
   const most = Math.max(...rss);
-  const how = `${SECONDS} s of entries of ${ENTRY_BYTES} bytes, each once, ${IN_FLIGHT} on their way`;
   return [
     {
-      what: 'durable entries of a log a second',
-      value: text(rate),
-      target: `≥ ${text(RATE_MIN)}`,
-      ok: rate >= RATE_MIN,
-      detail: how,
-    },
-    {
-      what: 'an entry to its index, p99',
+      what: `an entry to its index, at ${text(RATE_MIN)} a second, p99`,
       value: `${index.toFixed(1)} ms`,
       target: `≤ ${INDEX_MS_MAX} ms`,
       ok: index <= INDEX_MS_MAX,
-      detail: `at that rate; median ${percentile(indexMs, 0.5).toFixed(1)} ms`,
+      detail: `${SECONDS} s of ${text(RATE_MIN)} entries of ${ENTRY_BYTES} bytes a second; median ${percentile(indexMs, 0.5).toFixed(1)} ms`,
     },
     {
-      what: 'an entry to its receipt, p99',
+      what: 'an entry to its receipt, at that rate, p99',
       value: `${receipt.toFixed(1)} ms`,
       target: `≤ ${RECEIPT_MS_MAX} ms`,
       ok: receipt <= RECEIPT_MS_MAX,
-      detail: `at that rate; ${receiptMs.length} receipts, median ${percentile(receiptMs, 0.5).toFixed(1)} ms`,
+      detail: `${receiptMs.length} receipts, median ${percentile(receiptMs, 0.5).toFixed(1)} ms`,
     },
     {
-      what: 'memory of a log under load',
+      what: 'memory of a log, at that rate',
       value: mib(most),
       target: `≤ ${RSS_MIB_MAX} MiB`,
       ok: most <= RSS_MIB_MAX * MIB,
       detail: `the most, of this process with its load; median ${mib(percentile(middle, 0.5))} in the second third, ${mib(percentile(end, 0.5))} in the last`,
     },
   ];
+}
+
+function rateRow(rate: number): BenchRow {
+  return {
+    what: 'durable entries of a log a second',
+    value: text(rate),
+    target: `≥ ${text(RATE_MIN)}`,
+    ok: rate >= RATE_MIN,
+    detail: `the most that it takes: ${Math.round(SECONDS * SATURATED_SHARE)} s of entries of ${ENTRY_BYTES} bytes, each once, ${IN_FLIGHT} on their way`,
+  };
 }
 
 function signedRow(rate: number): BenchRow {
