@@ -19,8 +19,11 @@ import { takeWriterLock } from './writer-lock.ts';
 const SETTLE_AFTER_MS = 1000;
 /** A checkpoint covers what was acknowledged within this: many batches of a busy log, and a fraction of a second of a quiet one. */
 const PUBLISH_AFTER_MS = 50;
-/** Each commit of the index writes whole pages, and hashes fall on all of them: many together cost little more than one. */
-const KEPT_TOGETHER = 8192;
+/**
+ * Hashes fall on all pages of the index, so that a commit writes nearly a page for each: few at a time, or the log stands still
+ * for as long as callers may wait.
+ */
+const KEPT_TOGETHER = 1024;
 const KEEP_AFTER_MS = 1000;
 /** Entries that are read at once to bring the index of duplicates up to date. */
 const CATCH_UP_ENTRIES = 1024;
