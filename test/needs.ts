@@ -2,8 +2,8 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 
-/** Folders beside PATH where scripts/setup and Debian put what a user's PATH may lack. */
-const EXTRA_FOLDERS = ['/usr/local/lib/provost/bin', '/usr/sbin', '/sbin'];
+/** Folders beside PATH where scripts/setup, Go and Debian put what a user's PATH may lack. */
+const EXTRA_FOLDERS = ['/usr/local/lib/provost/bin', '/usr/local/go/bin', '/usr/sbin', '/sbin'];
 
 /** Public test vectors (RFC 8785, Wycheproof, CCTV …), which are data of others and lie beside the checkout. */
 export const VECTORS_FOLDER = resolve(
@@ -29,6 +29,7 @@ const NEEDS = {
   git: command('git', 'git'),
   'ssh-keygen': command('ssh-keygen', 'openssh-client'),
   gpg: command('gpg', 'gnupg'),
+  go: { isMet: () => findCommand('go') !== null, how: 'install Go 1.25 or later, from go.dev/dl' },
   'cgroup-v1': { isMet: () => existsSync('/sys/fs/cgroup/cpu/cgroup.procs'), how: 'boot with cgroup v1 controllers' },
   vectors: { isMet: () => existsSync(VECTORS_FOLDER), how: 'set PROVOST_VECTORS to a folder of public test vectors' },
 } as const;

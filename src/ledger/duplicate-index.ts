@@ -1,6 +1,6 @@
 // Which entries a log has already: an index beside it, which can be made again from it.
 import { readFileSync, rmSync } from 'node:fs';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 
 /** Bytes of a leaf hash that name an entry here: chance makes two alike once in 2^64 entries. */
 const KEY_BYTES = 16;
@@ -11,8 +11,10 @@ export interface DuplicateIndex extends Disposable {
   /** Entries below this are in it. */
   readonly size: number;
   find(leafHash: Uint8Array): number | null;
-  /** Adds the entries from `size` on, in order; of two that are alike the first stays. */
-  add(leafHashes: readonly Uint8Array[]): void;
+  /** Adds entry `size`; of two that are alike the first stays. It is found at once, and kept after {@link DuplicateIndex.keep}. */
+  add(leafHash: Uint8Array): void;
+  /** Writes what was added since the last time. */
+  keep(): void;
 }
 
 /**
@@ -25,27 +27,33 @@ export function openDuplicateIndex(file: string): DuplicateIndex {
   const insert = database.prepare('INSERT OR IGNORE INTO entry (hash, at) VALUES (?, ?)');
   const cover = database.prepare("UPDATE fact SET value = ? WHERE name = 'size'");
   let size = Number(factOf(database, 'size'));
+  const keep = (): void => {
+    if (!database.isTransaction) return;
+    cover.run(String(size));
+    database.exec('COMMIT');
+  };
   return {
     get size() {
       return size;
     },
     find: (leafHash) => (find.get(leafHash.subarray(0, KEY_BYTES)) as { at: number } | undefined)?.at ?? null,
-    add: (leafHashes) => {
-      database.exec('BEGIN');
-      insertAll(insert, leafHashes, size);
-      size += leafHashes.length;
-      cover.run(String(size));
-      database.exec('COMMIT');
+    add: (leafHash) => {
+      if (!database.isTransaction) database.exec('BEGIN');
+      insert.run(leafHash.subarray(0, KEY_BYTES), size);
+      size += 1;
     },
+    keep,
     [Symbol.dispose]: () => {
-      database.exec("UPDATE fact SET value = '' WHERE name = 'boot'");
-      database.close();
+      try {
+        keep();
+        database.exec("UPDATE fact SET value = '' WHERE name = 'boot'");
+      } catch {
+        // What is not in it, the next opening adds from the log.
+      } finally {
+        database.close();
+      }
     },
   };
-}
-
-function insertAll(insert: StatementSync, leafHashes: readonly Uint8Array[], first: number): void {
-  for (const [at, leafHash] of leafHashes.entries()) insert.run(leafHash.subarray(0, KEY_BYTES), first + at);
 }
 
 function openDatabase(file: string): DatabaseSync {

@@ -7,12 +7,12 @@ const LENGTH_BYTES = 2;
 /** Largest entry that a bundle can hold. */
 export const BUNDLED_BYTES_MAX = 0xffff;
 
-/** Writes entries as a bundle. */
-export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
-  let total = 0;
+/** Writes entries as a bundle, after `headBytes` bytes that are the caller's to write. */
+export function encodeBundle(entries: readonly Uint8Array[], headBytes = 0): Buffer {
+  let total = headBytes;
   for (const entry of entries) total += LENGTH_BYTES + entry.length;
   const bundle = Buffer.allocUnsafe(total);
-  let at = 0;
+  let at = headBytes;
   for (const entry of entries) {
     bundle.writeUInt16BE(entry.length, at);
     bundle.set(entry, at + LENGTH_BYTES);

@@ -19,8 +19,8 @@ import { promisify } from 'node:util';
 import { errnoOf } from '../base/index.ts';
 
 const datasync = promisify(fdatasync);
-/** Files that are made durable side by side: the pool has four threads. */
-const SYNCS_AT_ONCE = 4;
+/** Files that are made durable side by side: the pool has four threads, and one stays for batches, for which callers wait. */
+const SYNCS_AT_ONCE = 3;
 
 /** A file that grows. */
 export interface AppendFile extends Disposable {

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,10 +102,32 @@ describe('a log for others', () => {
 });
 
 describe('the index of duplicates', () => {
+  it('takes the log out of service when it cannot be written, and is made up for later', async () => {
+    makePublicLog(at('log'), ORIGIN);
+    const limit = (bytes: string): unknown =>
+      execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`]);
+    {
+      await using log = await open('log');
+      const { size } = statSync(at('log/duplicates.sqlite-wal'));
+      limit(String(size));
+      try {
+        expect(await log.add(Buffer.from('a'))).toBe(0);
+        const codeOfAdd = (): Promise<unknown> =>
+          log.add(Buffer.from('a')).catch(({ code }: { code: unknown }) => code);
+        await expect.poll(codeOfAdd, { timeout: 10_000 }).toBe('LEDGER_STOPPED');
+      } finally {
+        limit('unlimited');
+      }
+    }
+    await using log = await open('log');
+    expect(await log.add(Buffer.from('b'))).toBe(1);
+    expect(await log.add(Buffer.from('a'))).toBe(0);
+  });
+
   it('begins anew when the host went down while it was open', () => {
     {
       using index = openDuplicateIndex(at('index'));
-      index.add([hashLeaf(Buffer.from('a'))]);
+      index.add(hashLeaf(Buffer.from('a')));
       expect([index.size, index.find(hashLeaf(Buffer.from('a'))), index.find(hashLeaf(Buffer.from('b')))]).toEqual([
         1,
         0,

@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { exitStatus } from '../base/index.ts';
-import { makeJournalFolder } from './disk.ts';
+import { stoppedSince } from './batch-queue.ts';
+import { makeJournalFolder, writeError } from './disk.ts';
 import { type DuplicateIndex, openDuplicateIndex } from './duplicate-index.ts';
 import { checkBytes } from './entry-form.ts';
 import { type JournalEntry, LedgerError } from './journal.ts';
@@ -18,9 +19,12 @@ import { takeWriterLock } from './writer-lock.ts';
 const SETTLE_AFTER_MS = 1000;
 /** A checkpoint covers what was acknowledged within this: many batches of a busy log, and a fraction of a second of a quiet one. */
 const PUBLISH_AFTER_MS = 50;
-/** Each commit of the index writes whole pages, and hashes fall on all of them: many together cost little more than one. */
-const INDEXED_TOGETHER = 8192;
-const INDEX_AFTER_MS = 1000;
+/**
+ * Hashes fall on all pages of the index, so that a commit writes nearly a page for each: few at a time, or the log stands still
+ * for as long as callers may wait.
+ */
+const KEPT_TOGETHER = 1024;
+const KEEP_AFTER_MS = 1000;
 /** Entries that are read at once to bring the index of duplicates up to date. */
 const CATCH_UP_ENTRIES = 1024;
 
@@ -88,11 +92,13 @@ export async function openPublicLog({ dir, witnesses, quorum }: PublicLogOptions
     settleAfterMs: SETTLE_AFTER_MS,
   };
   const log = await openTileLog({ ...options, cosign: witnesses.length === 0 ? null : cosign }, lock);
-  return new UniqueLog(log, openDuplicateIndex(join(dir, 'duplicates.sqlite')), { origin: signer.name, ended });
+  const indexFile = join(dir, 'duplicates.sqlite');
+  return new UniqueLog(log, openDuplicateIndex(indexFile), { origin: signer.name, indexFile, ended });
 }
 
 interface Facts {
   readonly origin: string;
+  readonly indexFile: string;
   readonly ended: AbortController;
 }
 
@@ -100,20 +106,24 @@ class UniqueLog implements PublicLog {
   readonly origin: string;
   readonly #log: TileLog;
   readonly #index: DuplicateIndex;
-  readonly #ended: AbortController;
+  readonly #facts: Facts;
+  /** Why the index is not used any more: without it an entry could get in twice. */
+  #failed: LedgerError | null = null;
   /** Entries that are on their way, by their leaf hash. */
   readonly #pending = new Map<string, Promise<number>>();
-  /** Leaf hashes of entries that are durable, and not yet in the index; in the order of the log. */
-  #unindexed: Buffer[] = [];
+  /** Entries that are in the index, and not kept yet. */
+  #unkept = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(log: TileLog, index: DuplicateIndex, { origin, ended }: Facts) {
-    this.origin = origin;
+  constructor(log: TileLog, index: DuplicateIndex, facts: Facts) {
+    this.origin = facts.origin;
+    this.#facts = facts;
     this.#log = log;
     this.#index = index;
-    this.#ended = ended;
-    for (let entries = this.#missing(); entries.length > 0; entries = this.#missing())
-      index.add(entries.map(({ bytes }) => hashLeaf(bytes)));
+    for (let entries = this.#missing(); entries.length > 0; entries = this.#missing()) {
+      for (const { bytes } of entries) index.add(hashLeaf(bytes));
+      index.keep();
+    }
   }
 
   #missing(): JournalEntry[] {
@@ -129,13 +139,17 @@ class UniqueLog implements PublicLog {
     const key = leafHash.toString('latin1');
     const known = this.#pending.get(key);
     if (known !== undefined) return known;
-    const found = this.#index.find(leafHash);
+    const found = this.#withIndex((index) => index.find(leafHash));
+    if (this.#failed !== null) return Promise.reject(stoppedSince(this.#failed));
     if (found !== null) return Promise.resolve(found);
     const added = this.#log.append(entry, { flush: true }).then(
       (index) => {
-        this.#unindexed.push(leafHash);
-        if (this.#unindexed.length >= INDEXED_TOGETHER) this.#indexAll();
-        this.#timer ??= setTimeout(() => this.#indexAll(), INDEX_AFTER_MS);
+        this.#pending.delete(key);
+        // Promises of one batch settle in the order of their indexes, so that this is the order of the log.
+        this.#withIndex((entries) => entries.add(leafHash));
+        this.#unkept += 1;
+        if (this.#unkept >= KEPT_TOGETHER) this.#keep();
+        else this.#timer ??= setTimeout(() => this.#keep(), KEEP_AFTER_MS);
         return index;
       },
       (error: unknown) => {
@@ -151,20 +165,28 @@ class UniqueLog implements PublicLog {
     return this.#log.receipt(index);
   }
 
-  /** Promises of one batch settle in the order of their indexes, so that this is the order of the log. */
-  #indexAll(): void {
+  #keep(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    const leafHashes = this.#unindexed;
-    this.#unindexed = [];
-    this.#index.add(leafHashes);
-    for (const leafHash of leafHashes) this.#pending.delete(leafHash.toString('latin1'));
+    this.#unkept = 0;
+    this.#withIndex((index) => index.keep());
+  }
+
+  /** Uses the index, or remembers that it cannot be used: the next opening makes up from the log what it lacks. */
+  #withIndex<Result>(use: (index: DuplicateIndex) => Result): Result | null {
+    if (this.#failed !== null) return null;
+    try {
+      return use(this.#index);
+    } catch (error) {
+      this.#failed = writeError(this.#facts.indexFile, error);
+      return null;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended.abort();
+    this.#facts.ended.abort();
     await this.#log[Symbol.asyncDispose]();
-    this.#indexAll();
+    this.#keep();
     this.#index[Symbol.dispose]();
   }
 }

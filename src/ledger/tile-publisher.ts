@@ -39,6 +39,8 @@ export class TilePublisher {
   /** Full tiles that were written since tiles were made durable last, and the partial ones of the last checkpoint. */
   #full: TileName[] = [];
   #partial: TileName[] = [];
+  /** Folders of partial tiles that may be there: most tiles are full before a checkpoint needs a part of them. */
+  readonly #partialFolders = new Set<string>();
   #last: LogState | null = null;
   #settledMs: number;
 
@@ -58,6 +60,7 @@ export class TilePublisher {
     for (const file of partial) this.#writePartial(file);
     this.#full.push(...full.map(({ name }) => name));
     this.#partial = partial.map(({ name }) => name);
+    for (const name of this.#partial) this.#partialFolders.add(partialFolder(files, name));
     const text = checkpointText({ origin: signer.name, ...state, extensions: [] });
     const note = known ?? (await cosign(signNote(text, [signer])));
     await disk.replaceWhole(files.checkpoint, note);
@@ -109,7 +112,8 @@ export class TilePublisher {
     await disk.replaceWhole(files.state, encodeState(state));
     await disk.sync([files.state], files.root);
     segments.removeUntil(state.size);
-    for (const name of full) disk.remove(partialFolder(files, name));
+    for (const folder of full.map((name) => partialFolder(files, name)))
+      if (this.#partialFolders.delete(folder)) disk.remove(folder);
     this.#settledMs = nowMs();
   }
 }

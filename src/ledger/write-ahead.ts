@@ -26,14 +26,14 @@ export interface Batch {
  * purpose shows in the tree.
  */
 export function encodeBatch({ first, entries }: Batch): Buffer {
-  const payload = encodeBundle(entries);
-  const header = Buffer.alloc(HEADER_BYTES);
+  const bytes = encodeBundle(entries, HEADER_BYTES);
+  const [header, payload] = [bytes.subarray(0, HEADER_BYTES), bytes.subarray(HEADER_BYTES)];
   header.set(MAGIC);
   header.writeBigUInt64LE(BigInt(first), 8);
   header.writeUInt32LE(payload.length, 16);
   header.writeUInt32LE(entries.length, 20);
   header.writeUInt32LE(checkOf(header, payload), CHECK_AT);
-  return Buffer.concat([header, payload]);
+  return bytes;
 }
 
 function checkOf(header: Buffer, payload: Buffer): number {
