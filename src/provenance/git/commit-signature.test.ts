@@ -346,7 +346,8 @@ describe.skipIf(needs('git', 'gpg'))('signatures by OpenPGP, as git verify-commi
     'gives the verdict of git when any byte of the header is flipped, and of the armor’s end is stricter',
     async () => {
       const content = fixture.readCommit(fixture.commit('signed', fingerprint));
-      const end = content.indexOf('\n =');
+      // The bits of the last character that mean nothing, the padding and the armor's own check: gpg does without them.
+      const end = content.toString('latin1').search(/.=*\n =/);
       const verdicts: string[] = [];
       for (const [at, flipped] of flippedHeaders(content).entries())
         verdicts.push(at < end ? await agreed(fixture, flipped, signers) : await verdictOf(flipped, signers));
