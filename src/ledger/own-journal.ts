@@ -11,7 +11,7 @@ import { openTileLog, type TileLog } from './tile-log.ts';
 import { takeWriterLock } from './writer-lock.ts';
 
 /** A checkpoint follows an entry within this; what asks for a receipt waits less. */
-const PUBLISH_AFTER_MS = 100;
+const PUBLISH_AFTER_MS = 200;
 /** Some 250 partial tiles of 100 KiB may lie beside a full one until then. */
 const SETTLE_AFTER_MS = 1000;
 
