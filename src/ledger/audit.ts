@@ -3,14 +3,13 @@ import { join } from 'node:path';
 
 import { isSameBytes } from '../base/index.ts';
 import { type CheckpointPolicy, type VerifiedCheckpoint, verifyCheckpoint } from './checkpoint.ts';
-import { encodeBundle, parseBundle } from './entry-bundle.ts';
 import type { LogDisk } from './log-disk.ts';
 import { corruptLog, type LogFiles, partialWidths, readTile } from './log-files.ts';
 import { recoverLog } from './log-recovery.ts';
+import { narrowTile } from './narrow-tile.ts';
 import type { NoteVerifier } from './note-key.ts';
-import { hashesAtLevel, type TileName, TILE_WIDTH, tilePath } from './tile-name.ts';
+import { edgeTiles, type TileName, tilePath } from './tile-name.ts';
 import type { TileSource } from './tile-tree.ts';
-import { HASH_BYTES } from './tree-hash.ts';
 import { openVerifiedLog } from './verified-log.ts';
 import { isWritten } from './writer-lock.ts';
 
@@ -54,24 +53,15 @@ export async function auditLocalLog(
 
 /** The tiles and the bundle at the right edge, as wide as they are. */
 function lastTiles(size: number): TileName[] {
-  const names: TileName[] = [];
-  for (let level = 0; hashesAtLevel(size, level) > 0; level += 1) {
-    const count = hashesAtLevel(size, level);
-    const [index, width] = [Math.floor(count / TILE_WIDTH), count % TILE_WIDTH];
-    if (width > 0) names.push({ level, index, width });
-    if (width > 0 && level === 0) names.push({ level: 'entries', index, width });
-  }
-  return names;
+  const tiles = edgeTiles(size).filter(({ width }) => width > 0);
+  return tiles.flatMap((name) => (name.level === 0 ? [name, { ...name, level: 'entries' as const }] : [name]));
 }
 
 /** Each partial tile begins as the widest, which was checked. */
 function checkPartialForms(disk: LogDisk, files: LogFiles, name: TileName): void {
   const whole = readTile(disk, files, name);
   for (const width of partialWidths(disk, files, name)) {
-    const wanted =
-      name.level === 'entries'
-        ? encodeBundle(parseBundle(whole, name.width).slice(0, width))
-        : whole.subarray(0, width * HASH_BYTES);
+    const wanted = narrowTile(whole, { ...name, width });
     const found = disk.read(files.tile({ ...name, width })) ?? Buffer.alloc(0);
     if (width > name.width || !isSameBytes(found, wanted))
       throw corruptLog(files, `${tilePath({ ...name, width })} is`);

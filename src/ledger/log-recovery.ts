@@ -5,9 +5,9 @@ import { parseBundle } from './entry-bundle.ts';
 import type { LogDisk } from './log-disk.ts';
 import { corruptLog, listSegments, type LogFiles, type LogState, readState, readTile } from './log-files.ts';
 import type { NoteVerifier } from './note-key.ts';
-import { hashesAtLevel, TILE_WIDTH, tileWidth } from './tile-name.ts';
+import { edgeTiles, TILE_WIDTH, tileWidth } from './tile-name.ts';
 import { TreeEdge } from './tree-edge.ts';
-import { EMPTY_ROOT } from './tree-hash.ts';
+import { EMPTY_ROOT, HASH_BYTES } from './tree-hash.ts';
 import { parseSegment } from './write-ahead.ts';
 
 /** A checkpoint as it is served. */
@@ -49,12 +49,9 @@ export function recoverLog(disk: LogDisk, files: LogFiles, log: NoteVerifier): R
 
 /** The edge of the tree of `size` entries, from its tiles. */
 export function readEdge(disk: LogDisk, files: LogFiles, size: number): TreeEdge {
-  const tiles: Buffer[] = [];
-  for (let level = 0; hashesAtLevel(size, level) > 0; level += 1) {
-    const index = Math.floor(hashesAtLevel(size, level) / TILE_WIDTH);
-    const width = tileWidth(size, level, index);
-    tiles.push(width === 0 ? Buffer.alloc(0) : readTile(disk, files, { level, index, width }).subarray(0, width * 32));
-  }
+  const tiles = edgeTiles(size).map((name) =>
+    name.width === 0 ? Buffer.alloc(0) : readTile(disk, files, name).subarray(0, name.width * HASH_BYTES),
+  );
   const index = Math.floor(size / TILE_WIDTH);
   const width = tileWidth(size, 'entries', index);
   const bundle = width === 0 ? [] : parseBundle(readTile(disk, files, { level: 'entries', index, width }), width);

@@ -1,10 +1,9 @@
 // The files of a log as it serves them.
-import { encodeBundle, parseBundle } from './entry-bundle.ts';
 import { LedgerError } from './journal.ts';
 import { openHostDisk } from './log-disk.ts';
 import { logFiles, readTile } from './log-files.ts';
+import { narrowTile } from './narrow-tile.ts';
 import { parseTilePath } from './tile-name.ts';
-import { HASH_BYTES } from './tree-hash.ts';
 
 /** One file. */
 export interface ServedFile {
@@ -27,11 +26,7 @@ export function readServedFile(dir: string, path: string): ServedFile | null {
   const name = parseTilePath(path);
   if (name === null) return null;
   try {
-    const found = readTile(disk, files, name);
-    const bytes =
-      name.level === 'entries'
-        ? encodeBundle(parseBundle(found, name.width))
-        : found.subarray(0, name.width * HASH_BYTES);
+    const bytes = narrowTile(readTile(disk, files, name), name);
     return { bytes, mediaType: 'application/octet-stream', isImmutable: true };
   } catch (error) {
     if (error instanceof LedgerError) return null;

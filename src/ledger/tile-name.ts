@@ -60,3 +60,13 @@ export function tileWidth(size: number, level: number | 'entries', index: number
   const count = hashesAtLevel(size, level === 'entries' ? 0 : level);
   return Math.max(0, Math.min(TILE_WIDTH, count - index * TILE_WIDTH));
 }
+
+/** The last tile of each level of a tree of `size` entries, from level 0: those that are not full. One of width 0 is not there. */
+export function edgeTiles(size: number): (TileName & { readonly level: number })[] {
+  const tiles: (TileName & { readonly level: number })[] = [];
+  for (let level = 0; hashesAtLevel(size, level) > 0; level += 1) {
+    const index = Math.floor(hashesAtLevel(size, level) / TILE_WIDTH);
+    tiles.push({ level, index, width: tileWidth(size, level, index) });
+  }
+  return tiles;
+}

@@ -104,7 +104,8 @@ function halfOf(width: number): number {
   return half;
 }
 
-function checkTile(bytes: Uint8Array, name: TileName): Uint8Array {
+/** The hashes of a tile as `name` has it, from it or a wider one. @throws LedgerError LEDGER_TILE */
+export function checkTile(bytes: Uint8Array, name: TileName): Uint8Array {
   invariant(name.width > 0, 'a tile outside of the tree was asked for');
   const wanted = name.width * HASH_BYTES;
   if (bytes.length >= wanted && bytes.length <= TILE_WIDTH * HASH_BYTES) return bytes.subarray(0, wanted);

@@ -2,8 +2,8 @@
 import { exitStatus, isSameBytes } from '../base/index.ts';
 import { parseBundle } from './entry-bundle.ts';
 import { type JournalEntry, LedgerError } from './journal.ts';
-import { hashesAtLevel, type TileName, TILE_WIDTH, tilePath, tileWidth } from './tile-name.ts';
-import { openTileTree, type TileSource } from './tile-tree.ts';
+import { edgeTiles, type TileName, TILE_WIDTH, tilePath, tileWidth } from './tile-name.ts';
+import { checkTile, openTileTree, type TileSource } from './tile-tree.ts';
 import { TreeEdge } from './tree-edge.ts';
 import { HASH_BYTES, hashLeaf, hashPerfect } from './tree-hash.ts';
 
@@ -45,23 +45,10 @@ export async function openVerifiedLog(
 
 /** The hashes of the last tile of each level, below 256 of them. */
 async function readEdge(source: TileSource, size: number): Promise<Uint8Array[]> {
-  const edge: Uint8Array[] = [];
-  for (let level = 0; hashesAtLevel(size, level) > 0; level += 1) {
-    const index = Math.floor(hashesAtLevel(size, level) / TILE_WIDTH);
-    const width = tileWidth(size, level, index);
-    edge.push(width === 0 ? new Uint8Array(0) : await readHashes(source, { level, index, width }));
-  }
-  return edge;
-}
-
-async function readHashes(source: TileSource, name: TileName): Promise<Uint8Array> {
-  const bytes = await source(name);
-  const wanted = name.width * HASH_BYTES;
-  if (bytes.length >= wanted && bytes.length <= TILE_WIDTH * HASH_BYTES) return bytes.subarray(0, wanted);
-  throw new LedgerError('LEDGER_TILE', `${tilePath(name)} has ${bytes.length} bytes instead of ${wanted}`, {
-    exit: exitStatus.verificationFailed,
-    hint: 'The log serves a damaged tile: get it from a mirror.',
-  });
+  const tiles = edgeTiles(size).map(async (name) =>
+    name.width === 0 ? new Uint8Array(0) : checkTile(await source(name), name),
+  );
+  return Promise.all(tiles);
 }
 
 class VerifiedTiles {
@@ -94,7 +81,7 @@ class VerifiedTiles {
   /** A full tile hashes to one hash of the tile above it, which in turn is verified. */
   async #verify(name: TileName & { readonly level: number }): Promise<Uint8Array> {
     const [hashes, above] = await Promise.all([
-      readHashes(this.#source, name),
+      this.#source(name).then((bytes) => checkTile(bytes, name)),
       this.read({ level: name.level + 1, index: Math.floor(name.index / TILE_WIDTH), width: TILE_WIDTH }),
     ]);
     const at = (name.index % TILE_WIDTH) * HASH_BYTES;
