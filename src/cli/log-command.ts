@@ -1,17 +1,16 @@
 // log: transparency logs, of this home and others: make, serve, prove from, check, mirror and witness.
-import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Command } from 'commander';
 
-import { exitStatus, messageOf, parseDuration, ProvostError } from '../base/index.ts';
+import { exitStatus, parseDuration, ProvostError } from '../base/index.ts';
 import type { CheckpointDocument, LogTrust } from '../engine/index.ts';
 import { CliError } from './cli-error.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
 import { addLogServers } from './log-servers-command.ts';
 import { printable } from './output.ts';
-import { readInput } from './run-flags.ts';
+import { readInput, writeOutput } from './run-flags.ts';
 
 const EXAMPLES = `
 Examples:
@@ -22,7 +21,7 @@ Examples:
   provost log mirror http://127.0.0.1:7440 ./copy --key KEY --follow 10s
 `;
 
-export interface TrustFlags {
+interface TrustFlags {
   readonly key?: string;
   readonly witnessKey: readonly string[];
   readonly quorum: string;
@@ -67,7 +66,7 @@ function withTrust(command: Command): Command {
     .option('--quorum <n>', 'witnesses that must have cosigned', '0');
 }
 
-export function trustOf({ key, witnessKey, quorum }: TrustFlags): LogTrust {
+function trustOf({ key, witnessKey, quorum }: TrustFlags): LogTrust {
   const count = Number(quorum);
   if (Number.isInteger(count) && count >= 0 && count <= witnessKey.length)
     return { key: key ?? null, witnesses: witnessKey, quorum: count };
@@ -121,7 +120,11 @@ function addProve(log: Command, finish: Finish): void {
       const context = contextOf(command);
       const { proveEntry } = await import('../engine/index.ts');
       const receipt = await proveEntry(targetOf(context, given), wantedEntry(flags), trustOf(flags));
-      if (flags.out !== undefined) writeReceipt(flags.out, receipt);
+      if (flags.out !== undefined)
+        writeOutput(flags.out, receipt, {
+          what: 'receipt',
+          hint: 'Give --out a file in a folder that you may write to.',
+        });
       else if (context.out.json) context.out.object({ receipt: receipt.toString() });
       else process.stdout.write(receipt);
       finish(exitStatus.done);
@@ -135,18 +138,6 @@ function wantedEntry({ index, entry }: ProveFlags): number | Uint8Array {
     exit: exitStatus.usage,
     hint: 'provost log prove --index 7, or --entry FILE',
   });
-}
-
-function writeReceipt(path: string, receipt: Buffer): void {
-  try {
-    writeFileSync(path, receipt);
-  } catch (error) {
-    throw new CliError('CLI_FILE', `the receipt cannot be written: ${messageOf(error)}`, {
-      exit: exitStatus.unavailable,
-      hint: 'Give --out a file in a folder that you may write to.',
-      cause: error,
-    });
-  }
 }
 
 interface VerifyFlags extends TrustFlags {

@@ -1,15 +1,15 @@
 // record: the lifecycle of code as signed statements in the log.
-import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
-import { exitStatus, messageOf } from '../base/index.ts';
+import { exitStatus } from '../base/index.ts';
 import type { RecordedStatement, SourceHistory, SourceRecord, StatementRequest } from '../engine/index.ts';
 import { CliError } from './cli-error.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
 import { printable } from './output.ts';
 import { addRecordDeps } from './record-deps-command.ts';
+import { writeOutput } from './run-flags.ts';
 import { VERSION } from './version.ts';
 
 const EXAMPLES = `
@@ -73,7 +73,11 @@ function addCommit(record: Command, finish: Finish): void {
           hint: 'In a range A..B, B must stand on more than A does.',
         });
       }
-      if (flags.sarif !== undefined) writeSarif(flags.sarif, sarifOfSource(history, VERSION));
+      if (flags.sarif !== undefined)
+        writeOutput(flags.sarif, `${JSON.stringify(sarifOfSource(history, VERSION), null, 2)}\n`, {
+          what: 'findings',
+          hint: 'Give --sarif a file in a folder that you may write to.',
+        });
       await recordAll(context, flags.key, history);
       printHistory(context, history);
       finish(exitStatus.done);
@@ -124,16 +128,4 @@ function printHistory({ out }: CliContext, { cutAt, build }: SourceHistory): voi
     out.message(`the clone is shallow: what came before ${cutAt.length} of these commits is not here`);
   if (out.json) return;
   out.line(`build files: ${build.paths.length}, score ${build.score.toFixed(2)}: ${printable(build.reason)}`);
-}
-
-function writeSarif(path: string, sarif: unknown): void {
-  try {
-    writeFileSync(path, `${JSON.stringify(sarif, null, 2)}\n`);
-  } catch (error) {
-    throw new CliError('CLI_FILE', `the findings cannot be written: ${messageOf(error)}`, {
-      exit: exitStatus.unavailable,
-      hint: 'Give --sarif a file in a folder that you may write to.',
-      cause: error,
-    });
-  }
 }

@@ -1,5 +1,5 @@
 // The flags of `run`, from text to a request.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 import { InvalidArgumentError } from 'commander';
@@ -94,6 +94,23 @@ export function readInput(path: string, what: string): Buffer {
     throw new CliError('CLI_FILE', `cannot read the ${what} ${path}: ${messageOf(error)}`, {
       exit: exitStatus.usage,
       hint: 'Check the path and its permissions.',
+      cause: error,
+    });
+  }
+}
+
+/** Writes a file that the user named; `hint` says what to name instead. */
+export function writeOutput(
+  path: string,
+  bytes: string | Uint8Array,
+  { what, hint }: { readonly what: string; readonly hint: string },
+): void {
+  try {
+    writeFileSync(path, bytes);
+  } catch (error) {
+    throw new CliError('CLI_FILE', `the ${what} cannot be written: ${messageOf(error)}`, {
+      exit: exitStatus.unavailable,
+      hint,
       cause: error,
     });
   }

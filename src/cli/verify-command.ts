@@ -1,14 +1,12 @@
 // verify: whether an artifact is what those who are trusted here signed.
-import { writeFileSync } from 'node:fs';
 
 import type { Command } from 'commander';
 
-import { exitStatus, messageOf } from '../base/index.ts';
+import { exitStatus } from '../base/index.ts';
 import type { BundleDocument, Verified } from '../engine/index.ts';
-import { CliError } from './cli-error.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
 import { printable } from './output.ts';
-import { absoluteReference, readInput } from './run-flags.ts';
+import { absoluteReference, readInput, writeOutput } from './run-flags.ts';
 import { identityFlag, refuseIncomplete, type VerifyFlags } from './verify-flags.ts';
 
 const EXAMPLES = `
@@ -86,15 +84,7 @@ function writeAsked({ out }: CliContext, { exported, summary }: Verified, flags:
 }
 
 function writeResult(path: string, bytes: Buffer, what: string): void {
-  try {
-    writeFileSync(path, bytes);
-  } catch (error) {
-    throw new CliError('CLI_FILE', `the ${what} cannot be written: ${messageOf(error)}`, {
-      exit: exitStatus.unavailable,
-      hint: 'Name a file in a folder that you may write to.',
-      cause: error,
-    });
-  }
+  writeOutput(path, bytes, { what, hint: 'Name a file in a folder that you may write to.' });
 }
 
 async function verifyByBundle({ out, home }: CliContext, artifact: string, flags: VerifyFlags): Promise<number> {
