@@ -32,7 +32,7 @@ export interface FileAttestation extends StoredAttestation {
 export function readAttestationFile({ source, bytes }: AttestationFile, subject: Digest): FileAttestation[] {
   return parseLines(source, bytes)
     .filter(({ envelope }) => maySpeakOf(envelope.payload, subject))
-    .map(({ line, bytes: own }) => ({ line, digest: digestOf(own), bytes: own }));
+    .map(({ line, bytes: own }) => ({ line, digest: digestOf(own), bytes: own, logIndex: null }));
 }
 
 function parseLines(source: string, bytes: Uint8Array): AttestationLine[] {

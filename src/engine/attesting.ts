@@ -19,10 +19,16 @@ export async function attestArtifact(context: EngineContext, request: AttestRequ
   if (request.digest !== undefined && request.digest !== digest) throw changed(digest);
   const signer = context.keyring.openSigner(request.key);
   const { predicateType, predicate } = request;
-  const made = attest({ artifact: { digest, name }, predicateType, predicate, signer, issuer: issuerOf(context.home) });
+  const made = attest({
+    subjects: [{ digest, name }],
+    predicateType,
+    predicate,
+    signer,
+    issuer: issuerOf(context.home),
+  });
   await context.content.put(made.bytes);
   const logIndex = await context.journal.append(made.leaf, { flush: true });
-  context.attestations.put(made.bytes);
+  context.attestations.put(made.bytes, logIndex);
   await reassessAll(context);
   return {
     artifact: { digest, name },
@@ -54,12 +60,12 @@ export async function recordStatements(
   const signer = context.keyring.openSigner(key);
   const issuer = issuerOf(context.home);
   const made = statements.map(({ name, digest, predicateType, predicate }) =>
-    attest({ artifact: { name, digest: parseDigest(digest) }, predicateType, predicate, signer, issuer }),
+    attest({ subjects: [{ name, digest: parseDigest(digest) }], predicateType, predicate, signer, issuer }),
   );
   await Promise.all(made.map(({ bytes }) => context.content.put(bytes)));
   // In their order: a commit's entry follows those of its parents.
   const indexes = await Promise.all(made.map(({ leaf }) => context.journal.append(leaf, { flush: true })));
-  for (const { bytes } of made) context.attestations.put(bytes);
+  for (const [at, { bytes }] of made.entries()) context.attestations.put(bytes, indexes[at] ?? 0);
   await reassessAll(context);
   return statements.map(({ digest }, at) => ({
     digest,

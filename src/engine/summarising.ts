@@ -64,7 +64,7 @@ export function summarise({ home, artifact, input, verification, policyDigest, s
     slsaVersion: SLSA_VERSION,
   });
   const predicateType = VERIFICATION_SUMMARY_TYPE;
-  const { bytes } = attest({ artifact, predicateType, predicate, signer, issuer: issuerOf(home) });
+  const { bytes } = attest({ subjects: [artifact], predicateType, predicate, signer, issuer: issuerOf(home) });
   return { envelope: bytes, isPassed, levels };
 }
 

@@ -16,44 +16,60 @@ const ATTESTATIONS_MAX = 128;
 export interface StoredAttestation {
   readonly digest: Digest;
   readonly bytes: Buffer;
+  /** Where the home's own log has its leaf, from 0, as its name says; null for one that came in a file. */
+  readonly logIndex: number | null;
 }
 
 export interface AttestationStore {
   /**
-   * Keeps an envelope under every subject of its statement, unverified; its digest names it.
+   * Keeps an envelope under every subject of its statement, unverified; its digest and the index of its leaf name it. One that is
+   * logged again keeps its first index.
    *
    * @throws ProvenanceError PROVENANCE_JSON, PROVENANCE_ENVELOPE, PROVENANCE_STATEMENT, PROVENANCE_ATTESTATIONS_FULL
    */
-  put(bytes: Uint8Array): Digest;
+  put(bytes: Uint8Array, logIndex: number): Digest;
   /** All that were kept about an artifact, in the order of their digests; damaged ones too, for {@link verifyArtifact} to find. */
   list(subject: Digest): StoredAttestation[];
 }
 
-/** Opens the store in `dir`: `<subject>/<envelope digest>.json`. */
+/** Opens the store in `dir`: `<subject>/<envelope digest>-<index>.json`. */
 export function openAttestationStore(dir: string): AttestationStore {
   const folderOf = (subject: Digest): string => join(dir, hexOf(subject));
   return {
-    put: (bytes) => {
+    put: (bytes, logIndex) => {
       const { subjects } = parseStatement(parseEnvelope(bytes).payload);
       const digest = digestOf(bytes);
       const names = new Set(subjects.map((subject) => subject.digest));
-      for (const subject of names) refuseFull(subject, namesIn(folderOf(subject)), hexOf(digest));
-      for (const subject of names) saveAtomically(join(folderOf(subject), `${hexOf(digest)}.json`), bytes, 0o640);
+      const missing = [...names].filter((subject) => !has(namesIn(folderOf(subject)), subject, hexOf(digest)));
+      for (const subject of missing) {
+        saveAtomically(join(folderOf(subject), `${hexOf(digest)}-${logIndex}.json`), bytes, 0o640);
+      }
       return digest;
     },
     list: (subject) =>
-      namesIn(folderOf(subject)).map((hex) => ({
+      namesIn(folderOf(subject)).map(({ hex, logIndex, file }) => ({
         digest: `sha256:${hex}` as Digest,
-        bytes: readBounded(join(folderOf(subject), `${hex}.json`)),
+        bytes: readBounded(join(folderOf(subject), file)),
+        logIndex,
       })),
   };
 }
 
-function namesIn(folder: string): string[] {
+interface StoredName {
+  readonly hex: string;
+  readonly logIndex: number;
+  readonly file: string;
+}
+
+/** In the order of their digests. */
+function namesIn(folder: string): StoredName[] {
   if (statSync(folder, { throwIfNoEntry: false }) === undefined) return [];
   return readdirSync(folder)
-    .flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? [])
-    .sort();
+    .flatMap((file) => {
+      const [, hex, index] = /^([0-9a-f]{64})-(0|[1-9]\d{0,14})\.json$/.exec(file) ?? [];
+      return hex === undefined ? [] : [{ hex, logIndex: Number(index), file }];
+    })
+    .sort((a, b) => (a.file < b.file ? -1 : 1));
 }
 
 /** An oversized file cannot be ours: it comes out empty, which no digest has, so it fails verification. */
@@ -61,8 +77,10 @@ function readBounded(path: string): Buffer {
   return statSync(path).size > ENVELOPE_BYTES_MAX ? Buffer.alloc(0) : readFileSync(path);
 }
 
-function refuseFull(subject: Digest, names: readonly string[], hex: string): void {
-  if (names.length < ATTESTATIONS_MAX || names.includes(hex)) return;
+/** Whether the subject has it already. @throws ProvenanceError PROVENANCE_ATTESTATIONS_FULL when there is no room for it */
+function has(names: readonly StoredName[], subject: Digest, digestHex: string): boolean {
+  if (names.some(({ hex }) => hex === digestHex)) return true;
+  if (names.length < ATTESTATIONS_MAX) return false;
   throw new ProvenanceError(
     'PROVENANCE_ATTESTATIONS_FULL',
     `${subject} has ${names.length} attestations, which is the limit`,

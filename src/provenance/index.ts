@@ -23,6 +23,15 @@ export {
   shortKeyId,
   type TrustRequest,
 } from './keyring.ts';
+export {
+  DEPLOY_TYPE,
+  isSbomType,
+  kindOfPredicate,
+  PACKAGE_TYPE,
+  REPRODUCTION_TYPE,
+  REVIEW_TYPE,
+  TEST_RESULT_TYPE,
+} from './lifecycle.ts';
 export { type KeyRecord, type KeyringState, type KnownKey, type TrustRecord, type TrustRole } from './key-records.ts';
 export { type Leaf, type LeafInput, type LeafKind, leafKinds, makeLeaf, parseLeaf } from './leaf.ts';
 export { parseSigstoreBundle, type SigstoreBundle } from './sigstore/bundle.ts';
@@ -32,6 +41,7 @@ export {
   type SigstoreVerification,
   verifySigstoreBundle,
 } from './sigstore/verify-bundle.ts';
+export { type SignatureStatus, type SignatureVerdict } from './judge-signature.ts';
 export { makeSlsaProvenance, parseSlsaProvenance, type SlsaProvenance } from './slsa/provenance.ts';
 export { digestOfResource, type Resource } from './resource.ts';
 export {
@@ -51,8 +61,6 @@ export {
 export {
   type ArtifactVerdict,
   type ProvenanceCaps,
-  type SignatureStatus,
-  type SignatureVerdict,
   type Verification,
   verifyArtifact,
   type VerifyInput,

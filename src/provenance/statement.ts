@@ -75,16 +75,18 @@ export function parseStatement(payload: Uint8Array): Statement {
 }
 
 /**
- * Writes a statement about one artifact, as canonical JSON.
+ * Writes a statement about artifacts, as canonical JSON.
  *
  * @param predicate a JSON object
  * @throws ProvenanceError PROVENANCE_STATEMENT when the type is no URI or the predicate no object
  */
-export function makeStatement(subject: Subject, predicateType: string, predicate: unknown): Buffer {
-  const { name, digest } = subject;
+export function makeStatement(subjects: readonly Subject[], predicateType: string, predicate: unknown): Buffer {
   const wire = {
     _type: STATEMENT_TYPE,
-    subject: [{ ...(name === null ? {} : { name }), digest: { sha256: hexOf(digest) } }],
+    subject: subjects.map(({ name, digest }) => ({
+      ...(name === null ? {} : { name }),
+      digest: { sha256: hexOf(digest) },
+    })),
     predicateType,
     predicate,
   };

@@ -67,7 +67,7 @@ const built = {
 
 function sign(key = 'alice', predicateType: string = RELEASE_TYPE, predicate: object = built) {
   return attest({
-    artifact,
+    subjects: [artifact],
     predicateType,
     predicate,
     signer: ring.openSigner(key),
@@ -136,7 +136,7 @@ it.each([
   ['a predicate that is no object', RELEASE_TYPE, [1]],
 ])('refuses to attest with %s', (_, predicateType, predicate) => {
   const signer = ring.openSigner('alice');
-  expect(() => attest({ artifact, predicateType, predicate, signer, issuer: 'home:3f9a01' })).toThrow(
+  expect(() => attest({ subjects: [artifact], predicateType, predicate, signer, issuer: 'home:3f9a01' })).toThrow(
     expect.objectContaining({ code: 'PROVENANCE_STATEMENT', exit: 2 }),
   );
 });
@@ -147,7 +147,7 @@ it('finds nothing where nothing was attested: unsigned', () => {
 
 it('verifies a trusted key in scope, caps that alone at medium, and names the publisher', () => {
   trust('alice');
-  store.put(sign().bytes);
+  store.put(sign().bytes, 0);
   const verification = verify();
   expect(outcome(verification)).toEqual(['verified', ['trusted'], 1, [['provenance-only', 0.8]]]);
   expect(verification.publishers).toEqual(['alice']);
@@ -163,7 +163,7 @@ it.each([
   [null, 'the policy lifts it for nothing yet'],
 ])('says what lifts the cap on provenance alone, at %s ms of clean time', (liftedByCleanMs, lift) => {
   trust('alice');
-  store.put(sign().bytes);
+  store.put(sign().bytes, 0);
   const input = { artifact, attestations: store.list(artifact.digest), keyring: ring.state(), nowMs: NOW_MS };
   const { findings } = verifyArtifact({ ...input, caps: { ...caps, provenanceOnly: { max: 0.7, liftedByCleanMs } } });
   expect(findings.caps).toMatchObject([{ id: 'provenance-only', max: 0.7, lift }]);
@@ -180,7 +180,7 @@ it.each<[string, Partial<TrustRequest> | null]>([
   ['trust that has not begun', { nowMs: NOW_MS + 1 }],
 ])('gives a valid signature by a key with %s no worth', (_, fields) => {
   if (fields !== null) trust('alice', fields);
-  store.put(sign().bytes);
+  store.put(sign().bytes, 0);
   const verification = verify();
   expect(outcome(verification)).toEqual(['untrusted', ['untrusted'], 0, UNSIGNED]);
   expect([verification.publishers, verification.signatures[0]?.owner]).toEqual([[], 'alice']);
@@ -189,7 +189,7 @@ it.each<[string, Partial<TrustRequest> | null]>([
 it('lets evidence expire with the longest trust that it rests on', () => {
   trust('alice', { scope: 'shop/*', expiresMs: NOW_MS + 10 });
   trust('alice', { scope: '**', expiresMs: NOW_MS + 20 });
-  store.put(sign().bytes);
+  store.put(sign().bytes, 0);
   expect(verify().findings.evidence[0]?.expiresMs).toBe(NOW_MS + 20);
   expect(verify({ nowMs: NOW_MS + 20 }).verdict).toBe('untrusted');
   trust('alice', { scope: 'shop/**' });
@@ -198,17 +198,17 @@ it('lets evidence expire with the longest trust that it rests on', () => {
 
 it('counts a predicate type that the trust names, and a builder for provenance', () => {
   trust('alice', { predicateTypes: ['https://example.com/own'] });
-  store.put(sign('alice', 'https://example.com/own').bytes);
+  store.put(sign('alice', 'https://example.com/own').bytes, 0);
   expect(verify().verdict).toBe('verified');
   ring.generateKey({ name: 'ci', nowMs: NOW_MS });
   trust('ci', { role: 'builder' });
-  store.put(sign('ci', SLSA_PROVENANCE_TYPE).bytes);
+  store.put(sign('ci', SLSA_PROVENANCE_TYPE).bytes, 0);
   expect([...verify().publishers].toSorted()).toEqual(['alice', 'ci']);
 });
 
 it('gives provenance that cannot be read no worth, though a trusted key signed it', () => {
   trust('alice');
-  store.put(sign('alice', SLSA_PROVENANCE_TYPE, { by: 'alice' }).bytes);
+  store.put(sign('alice', SLSA_PROVENANCE_TYPE, { by: 'alice' }).bytes, 0);
   const verification = verify();
   expect(outcome(verification)).toEqual(['untrusted', ['untrusted'], 0, UNSIGNED]);
   expect(verification.signatures[0]?.reason).toContain('SLSA provenance is not valid');
@@ -216,7 +216,7 @@ it('gives provenance that cannot be read no worth, though a trusted key signed i
 
 it('gives a key that the host does not know no worth, and says so', () => {
   const signer = signerOf(makeKeyPair().privatePem);
-  store.put(attest({ artifact, predicateType: RELEASE_TYPE, predicate: {}, signer, issuer: 'x' }).bytes);
+  store.put(attest({ subjects: [artifact], predicateType: RELEASE_TYPE, predicate: {}, signer, issuer: 'x' }).bytes, 0);
   const verification = verify();
   expect(outcome(verification)).toEqual(['untrusted', ['unknown'], 0, UNSIGNED]);
   expect(verification.signatures[0]).toMatchObject({ keyId: signer.keyId, keyName: null, owner: null });
@@ -226,7 +226,7 @@ it('finds the key behind a signature without an id, and calls one of nobody unkn
   trust('alice');
   const envelope = parseEnvelope(sign().bytes);
   const nameless = (bytes: Buffer) =>
-    store.put(encodeEnvelope({ ...envelope, signatures: [{ keyId: null, signature: bytes }] }));
+    store.put(encodeEnvelope({ ...envelope, signatures: [{ keyId: null, signature: bytes }] }), 0);
   nameless(envelope.signatures[0]?.signature ?? Buffer.alloc(0));
   expect(outcome(verify())).toEqual(['verified', ['trusted'], 1, [['provenance-only', 0.8]]]);
   nameless(Buffer.alloc(64));
@@ -239,10 +239,10 @@ it('finds the key behind a signature without an id, and calls one of nobody unkn
 
 it('caps at nothing for a revoked key, whatever else speaks for the artifact', () => {
   trust('alice');
-  store.put(sign().bytes);
+  store.put(sign().bytes, 0);
   ring.generateKey({ name: 'bob', nowMs: NOW_MS });
   trust('bob');
-  store.put(sign('bob').bytes);
+  store.put(sign('bob').bytes, 0);
   expect(verify().verdict).toBe('verified');
   ring.revokeKey({ key: 'bob', reason: 'laptop stolen', nowMs: NOW_MS });
   const verification = verify();
@@ -256,9 +256,9 @@ it('caps at nothing for a revoked key, whatever else speaks for the artifact', (
 
 it('keeps what a rotated key signed, and takes what its successor signs', () => {
   trust('alice');
-  store.put(sign().bytes);
+  store.put(sign().bytes, 0);
   ring.rotateKey({ key: 'alice', nowMs: NOW_MS });
-  store.put(sign('alice', SLSA_PROVENANCE_TYPE).bytes);
+  store.put(sign('alice', SLSA_PROVENANCE_TYPE).bytes, 0);
   expect(verify().signatures.map(({ status, owner }) => [status, owner])).toEqual([
     ['trusted', 'alice'],
     ['trusted', 'alice'],
@@ -267,10 +267,10 @@ it('keeps what a rotated key signed, and takes what its successor signs', () => 
 
 it('takes a signature that is not that of the key it names for tampering, beside good ones too', () => {
   trust('alice');
-  store.put(sign().bytes);
+  store.put(sign().bytes, 0);
   const envelope = parseEnvelope(sign().bytes);
   const forged = envelope.signatures.map((one) => ({ ...one, signature: Buffer.alloc(64, 7) }));
-  store.put(encodeEnvelope({ ...envelope, signatures: [...envelope.signatures, ...forged] }));
+  store.put(encodeEnvelope({ ...envelope, signatures: [...envelope.signatures, ...forged] }), 0);
   const verification = verify();
   expect([verification.verdict, verification.findings.evidence[0]?.score]).toEqual(['failed', 0]);
   expect(verification.findings.caps.map(({ id, max }) => [id, max])).toEqual(FAILED);
@@ -279,8 +279,8 @@ it('takes a signature that is not that of the key it names for tampering, beside
 it('finds every change of a stored attestation', () => {
   trust('alice');
   const { bytes, digest } = sign();
-  store.put(bytes);
-  const path = join(dir, 'attestations', hexOf(artifact.digest), `${hexOf(digest)}.json`);
+  store.put(bytes, 0);
+  const path = join(dir, 'attestations', hexOf(artifact.digest), `${hexOf(digest)}-0.json`);
   for (let at = 0; at < bytes.length; at += 1) {
     const changed = Buffer.from(bytes);
     changed[at] = (changed[at] ?? 0) ^ 1;
@@ -299,7 +299,7 @@ it.each<[string, (signer: ReturnType<Keyring['openSigner']>) => Buffer]>([
     'a statement about another artifact',
     (signer) =>
       attest({
-        artifact: { name: 'x', digest: digestOf('other') },
+        subjects: [{ name: 'x', digest: digestOf('other') }],
         predicateType: RELEASE_TYPE,
         predicate: {},
         signer,
@@ -309,7 +309,7 @@ it.each<[string, (signer: ReturnType<Keyring['openSigner']>) => Buffer]>([
 ])('takes an attestation of %s, where one about the artifact should be, for tampering', (_, make) => {
   trust('alice');
   const bytes = make(ring.openSigner('alice'));
-  const attestations = [{ digest: digestOf(bytes), bytes }];
+  const attestations = [{ digest: digestOf(bytes), bytes, logIndex: 0 }];
   const verification = verifyArtifact({ artifact, attestations, keyring: ring.state(), caps, nowMs: NOW_MS });
   expect(outcome(verification)).toEqual(['failed', ['failed'], 0, FAILED]);
 });
@@ -324,9 +324,9 @@ it('keeps an attestation once under each subject, and lists it for these alone',
     }),
   );
   const bytes = encodeEnvelope(signEnvelope(STATEMENT_MEDIA_TYPE, payload, [ring.openSigner('alice')]));
-  expect(store.put(bytes)).toBe(store.put(bytes));
+  expect(store.put(bytes, 3)).toBe(store.put(bytes, 7));
   expect(['a', 'b', 'c'].map((text) => store.list(digestOf(text)).length)).toEqual([1, 1, 0]);
-  expect(store.list(digestOf('a'))[0]).toEqual({ digest: digestOf(bytes), bytes });
+  expect(store.list(digestOf('a'))[0]).toEqual({ digest: digestOf(bytes), bytes, logIndex: 3 });
 });
 
 it('keeps a bounded number of attestations about one artifact', () => {
@@ -334,6 +334,7 @@ it('keeps a bounded number of attestations about one artifact', () => {
     const { payload, payloadType } = parseEnvelope(sign().bytes);
     return store.put(
       encodeEnvelope({ payloadType, payload, signatures: [{ keyId: String(n), signature: Buffer.alloc(64) }] }),
+      n,
     );
   };
   for (let n = 0; n < 128; n += 1) put(n);

@@ -1,41 +1,11 @@
 // Verifying an artifact: what each signature on each attestation is worth, and what that says about the artifact. Pure.
-import { type Digest, digestOf } from '../artifact/index.ts';
-import { formatDuration, messageOf, rfc3339 } from '../base/index.ts';
+import type { Digest } from '../artifact/index.ts';
+import { formatDuration } from '../base/index.ts';
 import type { Cap, Findings } from '../trust/index.ts';
 import type { StoredAttestation } from './attestation-store.ts';
-import { type Envelope, findSigners, parseEnvelope } from './dsse.ts';
-import { excerptOf } from './excerpt.ts';
-import { isInScope } from './glob.ts';
-import type { KeyringState, KnownKey, TrustRecord, TrustRole } from './key-records.ts';
-import { parseSlsaProvenance } from './slsa/provenance.ts';
-import {
-  parseStatement,
-  RELEASE_TYPE,
-  SLSA_PROVENANCE_TYPE,
-  type Statement,
-  STATEMENT_MEDIA_TYPE,
-} from './statement.ts';
-
-/**
- * What one signature is worth: `trusted` by a key in scope; `untrusted`: valid, by a key that may not speak for this, or over
- * provenance that cannot be read;
- * `unknown`: by no key of the keyring; `revoked`: valid, by a revoked key; `failed`: not what it claims to be.
- */
-export type SignatureStatus = 'trusted' | 'untrusted' | 'unknown' | 'revoked' | 'failed';
-
-export interface SignatureVerdict {
-  readonly envelopeDigest: Digest;
-  readonly status: SignatureStatus;
-  readonly keyId: string | null;
-  readonly keyName: string | null;
-  /** The publisher behind the key. */
-  readonly owner: string | null;
-  readonly predicateType: string | null;
-  /** For people: one clause. */
-  readonly reason: string;
-  /** When the trust that it rests on ends; null: never. */
-  readonly expiresMs: number | null;
-}
+import { judgeAttestation, type SignatureStatus, type SignatureVerdict } from './judge-signature.ts';
+import type { KeyringState } from './key-records.ts';
+import { ORIGIN_PREDICATE_TYPES } from './lifecycle.ts';
 
 export type ArtifactVerdict = 'verified' | 'unsigned' | 'untrusted' | 'revoked' | 'failed';
 
@@ -66,18 +36,11 @@ export interface VerifyInput {
   readonly nowMs: number;
 }
 
-/** Predicate types by which a role speaks for an artifact, when its trust record lists none. */
-const ROLE_PREDICATE_TYPES: Readonly<Record<TrustRole, readonly string[]>> = {
-  publisher: [RELEASE_TYPE, SLSA_PROVENANCE_TYPE],
-  builder: [SLSA_PROVENANCE_TYPE],
-  // A reviewer's or an operator's word is not the origin of an artifact.
-  reviewer: [],
-  operator: [],
-};
-
 /** Verifies every attestation about an artifact. Never throws on what an attestation holds: that is a verdict. */
 export function verifyArtifact(input: VerifyInput): Verification {
-  const signatures = input.attestations.flatMap((attestation) => judgeAttestation(attestation, input));
+  const { artifact, keyring, nowMs } = input;
+  const judging = { artifact, keyring, nowMs, typesByRole: ORIGIN_PREDICATE_TYPES };
+  const signatures = input.attestations.flatMap((attestation) => judgeAttestation(attestation, judging));
   const verdict = verdictOf(signatures);
   const trusted = signatures.filter(({ status }) => status === 'trusted');
   return {
@@ -85,7 +48,7 @@ export function verifyArtifact(input: VerifyInput): Verification {
     signatures,
     publishers: verdict === 'verified' ? [...new Set(trusted.flatMap(({ owner }) => owner ?? []))] : [],
     findings: {
-      evidence: [evidenceOf(verdict, signatures, input.artifact.digest)],
+      evidence: [evidenceOf(verdict, signatures, artifact.digest)],
       caps: capsOf(verdict, signatures, input.caps),
     },
   };
@@ -98,111 +61,6 @@ function verdictOf(signatures: readonly SignatureVerdict[]): ArtifactVerdict {
   if (has('revoked')) return 'revoked';
   if (has('trusted')) return 'verified';
   return signatures.length > 0 ? 'untrusted' : 'unsigned';
-}
-
-function judgeAttestation(attestation: StoredAttestation, input: VerifyInput): SignatureVerdict[] {
-  const read = readAttestation(attestation, input.artifact.digest);
-  if (typeof read === 'string') return [failed(attestation, read)];
-  const { envelope, statement } = read;
-  const { keys } = input.keyring;
-  const signers = findSigners(
-    envelope,
-    keys.map((key) => key.public),
-  );
-  return signers.map((signer, at) => {
-    const base = { envelopeDigest: attestation.digest, predicateType: statement.predicateType };
-    const key = keys.find(({ id }) => id === signer);
-    if (key !== undefined) {
-      const judged = judgeKey(key, statement.predicateType, input);
-      return { ...base, ...ofKey(key), ...(judged.status === 'trusted' ? judgePredicate(statement, judged) : judged) };
-    }
-    const claimed = envelope.signatures[at]?.keyId ?? null;
-    const known = keys.find(({ id }) => id === claimed);
-    if (known !== undefined) {
-      const reason = `the signature is not that of key '${known.name}', which it names`;
-      return { ...base, ...ofKey(known), status: 'failed', reason, expiresMs: null };
-    }
-    const reason = `signed by key ${claimed === null ? 'without an id' : excerptOf(claimed, 12)}, which this host does not know`;
-    return { ...base, keyId: claimed, keyName: null, owner: null, status: 'unknown', reason, expiresMs: null };
-  });
-}
-
-/** The envelope and its statement, or why it proves that something was tampered with. */
-function readAttestation(
-  { digest, bytes }: StoredAttestation,
-  artifact: Digest,
-): { envelope: Envelope; statement: Statement } | string {
-  if (digestOf(bytes) !== digest) return 'the attestation was changed since it was stored';
-  try {
-    const envelope = parseEnvelope(bytes);
-    if (envelope.payloadType !== STATEMENT_MEDIA_TYPE) return 'the envelope holds no in-toto statement';
-    const statement = parseStatement(envelope.payload);
-    const isAbout = statement.subjects.some((subject) => subject.digest === artifact);
-    return isAbout ? { envelope, statement } : 'the attestation speaks of another artifact';
-  } catch (error) {
-    // Whatever keeps it from being read makes it a failed one.
-    return messageOf(error);
-  }
-}
-
-type Judgement = Pick<SignatureVerdict, 'status' | 'reason' | 'expiresMs'>;
-
-function judgeKey(key: KnownKey, predicateType: string, { artifact, keyring, nowMs }: VerifyInput): Judgement {
-  const verdict = (status: SignatureStatus, reason: string, expiresMs: number | null = null): Judgement => ({
-    status,
-    reason,
-    expiresMs,
-  });
-  if (key.revoked !== null) {
-    return verdict('revoked', `key '${key.name}' was revoked at ${rfc3339(key.revoked.atMs)}: ${key.revoked.reason}`);
-  }
-  const records = keyring.trust.filter(({ keyId }) => keyId === key.id);
-  if (records.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted here`);
-  const inScope = records.filter(({ scope }) => isInScope(scope, artifact.name));
-  if (inScope.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted for '${artifact.name}'`);
-  const speaking = inScope.filter((record) => allowsType(record, predicateType));
-  if (speaking.length === 0)
-    return verdict('untrusted', `key '${key.name}' is not trusted for ${excerptOf(predicateType, 200)}`);
-  const begun = speaking.filter(({ sinceMs }) => sinceMs <= nowMs);
-  if (begun.length === 0) return verdict('untrusted', `the trust in key '${key.name}' has not begun`);
-  const endOf = ({ expiresMs }: TrustRecord): number => expiresMs ?? Number.POSITIVE_INFINITY;
-  const lasting = begun.reduce((best, record) => (endOf(record) > endOf(best) ? record : best));
-  if (endOf(lasting) <= nowMs) return verdict('untrusted', `the trust in key '${key.name}' has expired`);
-  return verdict('trusted', `signed by '${key.name}', a trusted ${lasting.role}`, lasting.expiresMs);
-}
-
-/** What a trusted key said counts when it can be read: provenance that says nothing is not provenance. */
-function judgePredicate({ predicateType, predicate }: Statement, judged: Judgement): Judgement {
-  if (predicateType !== SLSA_PROVENANCE_TYPE) return judged;
-  try {
-    parseSlsaProvenance(predicate);
-    return judged;
-  } catch (error) {
-    // Not tampering, as the signature holds; but worth nothing.
-    return { status: 'untrusted', reason: messageOf(error), expiresMs: null };
-  }
-}
-
-function allowsType({ role, predicateTypes }: TrustRecord, predicateType: string): boolean {
-  if (role !== 'publisher' && role !== 'builder') return false;
-  return (predicateTypes.length > 0 ? predicateTypes : ROLE_PREDICATE_TYPES[role]).includes(predicateType);
-}
-
-function ofKey({ id, name, owner }: KnownKey): Pick<SignatureVerdict, 'keyId' | 'keyName' | 'owner'> {
-  return { keyId: id, keyName: name, owner };
-}
-
-function failed({ digest }: StoredAttestation, reason: string): SignatureVerdict {
-  return {
-    envelopeDigest: digest,
-    status: 'failed',
-    keyId: null,
-    keyName: null,
-    owner: null,
-    predicateType: null,
-    reason,
-    expiresMs: null,
-  };
 }
 
 /** The signature that decided the verdict. */

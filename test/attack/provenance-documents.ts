@@ -113,9 +113,9 @@ function tryStore(setup: unknown): ReturnType<Target> {
   const { stored = 0, change = {} } = storeSetup.parse(setup);
   return inFolder((folder) => {
     const store = openAttestationStore(folder);
-    for (let n = 0; n < stored; n += 1) store.put(envelopeOf({ keyIds: [`somebody ${n}`], form: 'zero' }));
+    for (let n = 0; n < stored; n += 1) store.put(envelopeOf({ keyIds: [`somebody ${n}`], form: 'zero' }), n);
     const bytes = mutateBytes(json(envelopeOf({})), change, { values });
-    return outcomeOf(() => store.put(bytes));
+    return outcomeOf(() => store.put(bytes, 1));
   });
 }
 

@@ -90,7 +90,7 @@ function tryArtifact(setup: unknown): Outcome {
       artifact: { name: artifactName, digest },
       attestations: attestations.map(({ envelope, change }) => {
         const bytes = bytesOf(envelope, change);
-        return { digest: rest.isSwapped === true ? digestOf('x') : digestOf(bytes), bytes };
+        return { digest: rest.isSwapped === true ? digestOf('x') : digestOf(bytes), bytes, logIndex: 0 };
       }),
       keyring: ring.state(),
       caps: {

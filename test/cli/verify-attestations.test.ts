@@ -60,13 +60,13 @@ function prepare(): Prepared {
     keyring,
     says: (key, { type = RELEASE_TYPE, predicate = {}, digest = ARTIFACT.digest } = {}) =>
       attest({
-        artifact: { ...ARTIFACT, digest },
+        subjects: [{ ...ARTIFACT, digest }],
         predicateType: type,
         predicate,
         signer: keyring.openSigner(key),
         issuer: 'home:test',
       }).bytes,
-    keep: (bytes) => openAttestationStore(attestationsDir).put(bytes),
+    keep: (bytes) => openAttestationStore(attestationsDir).put(bytes, 0),
   };
 }
 
@@ -234,7 +234,7 @@ verified
     );
     const digest = ours.keep(ours.says('alice', { predicate: { version: 2 } }));
     const [folder = ''] = readdirSync(join(ours.home.dir, 'attestations'));
-    const file = join(ours.home.dir, 'attestations', folder, `${digest.slice('sha256:'.length)}.json`);
+    const file = join(ours.home.dir, 'attestations', folder, `${digest.slice('sha256:'.length)}-0.json`);
     writeFileSync(file, ours.says('alice', { predicate: { version: 3 } }));
     await run(
       `
