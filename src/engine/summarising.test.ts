@@ -19,7 +19,7 @@ const dir = mkdtempSync(join(tmpdir(), 'provost-summary-'));
 const keyring = openKeyring(dir, 'home:test');
 keyring.generateKey({ name: 'alice', nowMs: 0 });
 const digest = digestOf('an artifact');
-const none = { max: 0, liftedByCleanMs: null };
+const none = { max: 0, liftedByCleanMs: null, liftedByReview: false, liftedByReproduction: false };
 const caps = { unsigned: none, provenanceOnly: none, revoked: none, failedVerification: none };
 
 afterAll(() => rmSync(dir, { recursive: true }));

@@ -65,6 +65,11 @@ export {
   verifyArtifact,
   type VerifyInput,
 } from './verify-artifact.ts';
+export { type Chain, type ChainLink, type ChainNode, type EntryPlace, type LinkStatus } from './chain/chain.ts';
+export { ChainCache } from './chain/chain-cache.ts';
+export { type LinkKind } from './chain/claims.ts';
+export { type ReceiptedEntry } from './chain/judge-link.ts';
+export { type ChainInput, type ChainVerification, verifyChain } from './chain/verify-chain.ts';
 export { type AllowedSigner } from './git/allowed-signers.ts';
 export { type CommitSignature, verifyCommit } from './git/commit-signature.ts';
 export { type GitCommit, type GitPerson, parseCommit } from './git/git-commit.ts';

@@ -28,7 +28,7 @@ const NOW_MS = Date.UTC(2026, 0, 2);
 const artifact = { name: 'shop/web:1.2', digest: digestOf('the image') };
 const caps = {
   unsigned: { max: 0.49 },
-  provenanceOnly: { max: 0.8, liftedByCleanMs: 86_400_000 },
+  provenanceOnly: { max: 0.8, liftedByCleanMs: 86_400_000, liftedByReview: false, liftedByReproduction: false },
   revoked: { max: 0 },
   failedVerification: { max: 0 },
 };
@@ -159,13 +159,21 @@ it('verifies a trusted key in scope, caps that alone at medium, and names the pu
 });
 
 it.each([
-  [86_400_000, '24h of clean active running of this artifact'],
-  [null, 'the policy lifts it for nothing yet'],
-])('says what lifts the cap on provenance alone, at %s ms of clean time', (liftedByCleanMs, lift) => {
+  [86_400_000, false, false, '24h of clean active running of this artifact'],
+  [null, false, false, 'the policy lifts it for nothing'],
+  [
+    86_400_000,
+    true,
+    true,
+    'a review by somebody who neither wrote nor built it, or a rebuild by another builder that gives the same, or 24h of clean active running of this artifact',
+  ],
+])('says what lifts the cap on provenance alone: %s, %s, %s', (...row) => {
+  const [liftedByCleanMs, liftedByReview, liftedByReproduction, lift] = row;
   trust('alice');
   store.put(sign().bytes, 0);
   const input = { artifact, attestations: store.list(artifact.digest), keyring: ring.state(), nowMs: NOW_MS };
-  const { findings } = verifyArtifact({ ...input, caps: { ...caps, provenanceOnly: { max: 0.7, liftedByCleanMs } } });
+  const provenanceOnly = { max: 0.7, liftedByCleanMs, liftedByReview, liftedByReproduction };
+  const { findings } = verifyArtifact({ ...input, caps: { ...caps, provenanceOnly } });
   expect(findings.caps).toMatchObject([{ id: 'provenance-only', max: 0.7, lift }]);
 });
 

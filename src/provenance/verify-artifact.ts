@@ -22,7 +22,14 @@ export interface Verification {
 export interface ProvenanceCaps {
   readonly unsigned: { readonly max: number };
   /** Always given with a verified artifact: whoever knows its clean running time takes it out. Null: no time lifts it. */
-  readonly provenanceOnly: { readonly max: number; readonly liftedByCleanMs: number | null };
+  readonly provenanceOnly: {
+    readonly max: number;
+    readonly liftedByCleanMs: number | null;
+    /** By a review of somebody who neither wrote nor built it. */
+    readonly liftedByReview: boolean;
+    /** By another builder who got the same. */
+    readonly liftedByReproduction: boolean;
+  };
   readonly revoked: { readonly max: number };
   readonly failedVerification: { readonly max: number };
 }
@@ -36,22 +43,18 @@ export interface VerifyInput {
   readonly nowMs: number;
 }
 
-/** Verifies every attestation about an artifact. Never throws on what an attestation holds: that is a verdict. */
+/**
+ * Verifies the attestations about an artifact by themselves, without what it was made from and without the log. Never throws on
+ * what an attestation holds: that is a verdict.
+ */
 export function verifyArtifact(input: VerifyInput): Verification {
-  const { artifact, keyring, nowMs } = input;
+  const { artifact, keyring, nowMs, caps } = input;
   const judging = { artifact, keyring, nowMs, typesByRole: ORIGIN_PREDICATE_TYPES };
   const signatures = input.attestations.flatMap((attestation) => judgeAttestation(attestation, judging));
   const verdict = verdictOf(signatures);
-  const trusted = signatures.filter(({ status }) => status === 'trusted');
-  return {
-    verdict,
-    signatures,
-    publishers: verdict === 'verified' ? [...new Set(trusted.flatMap(({ owner }) => owner ?? []))] : [],
-    findings: {
-      evidence: [evidenceOf(verdict, signatures, artifact.digest)],
-      caps: capsOf(verdict, signatures, input.caps),
-    },
-  };
+  const decisive = decisiveOf(verdict, signatures);
+  const origins = signatures.filter(({ status }) => status === 'trusted');
+  return summarise({ verdict, signatures, origins, decisive, artifact: artifact.digest, caps });
 }
 
 /** The worst decides: an attestation that was tampered with or revoked is never outvoted by a good one. */
@@ -63,47 +66,75 @@ function verdictOf(signatures: readonly SignatureVerdict[]): ArtifactVerdict {
   return signatures.length > 0 ? 'untrusted' : 'unsigned';
 }
 
-/** The signature that decided the verdict. */
-function decisive(verdict: ArtifactVerdict, signatures: readonly SignatureVerdict[]): SignatureVerdict | undefined {
+function decisiveOf(verdict: ArtifactVerdict, signatures: readonly SignatureVerdict[]): SignatureVerdict | null {
   const status = verdict === 'verified' ? 'trusted' : verdict;
-  return signatures.find((signature) => signature.status === status) ?? signatures[0];
+  return signatures.find((signature) => signature.status === status) ?? signatures[0] ?? null;
 }
 
-function evidenceOf(
-  verdict: ArtifactVerdict,
-  signatures: readonly SignatureVerdict[],
-  artifact: Digest,
-): Findings['evidence'][number] {
-  const signature = decisive(verdict, signatures);
-  return {
+/** A verdict with all that it rests on. */
+export interface Summary {
+  readonly verdict: ArtifactVerdict;
+  readonly signatures: readonly SignatureVerdict[];
+  /** Those of trusted keys that say where it comes from: their owners are its publishers. */
+  readonly origins: readonly SignatureVerdict[];
+  /** What decided it; null for an artifact about which nobody said anything. */
+  readonly decisive: {
+    readonly envelopeDigest: Digest | null;
+    readonly reason: string;
+    readonly expiresMs?: number | null;
+  } | null;
+  readonly artifact: Digest;
+  readonly caps: ProvenanceCaps;
+}
+
+/** What a verdict says about an artifact: evidence for `build.attestation`, and caps. */
+export function summarise({ verdict, signatures, origins, decisive, artifact, caps }: Summary): Verification {
+  const isVerified = verdict === 'verified';
+  const reason = decisive?.reason ?? 'no attestation';
+  const evidence = {
     check: 'build.attestation',
-    score: verdict === 'verified' ? 1 : 0,
-    reason: signature?.reason ?? 'no attestation',
-    source: signature?.envelopeDigest ?? artifact,
-    expiresMs: verdict === 'verified' ? (signature?.expiresMs ?? null) : null,
+    score: isVerified ? 1 : 0,
+    reason,
+    source: decisive?.envelopeDigest ?? artifact,
+    expiresMs: isVerified ? (decisive?.expiresMs ?? null) : null,
+  };
+  return {
+    verdict,
+    signatures,
+    publishers: isVerified ? [...new Set(origins.flatMap(({ owner }) => owner ?? []))] : [],
+    findings: { evidence: [evidence], caps: [capOf(verdict, reason, caps)] },
   };
 }
 
-function capsOf(verdict: ArtifactVerdict, signatures: readonly SignatureVerdict[], caps: ProvenanceCaps): Cap[] {
-  const reason = decisive(verdict, signatures)?.reason ?? 'no attestation';
-  if (verdict === 'failed') {
-    const lift = 'remove the attestation that was tampered with and attest again';
-    return [{ id: 'verification-failed', max: caps.failedVerification.max, reason, lift }];
+function capOf(verdict: ArtifactVerdict, reason: string, caps: ProvenanceCaps): Cap {
+  switch (verdict) {
+    case 'failed': {
+      const lift = 'remove the attestation that was tampered with and attest again';
+      return { id: 'verification-failed', max: caps.failedVerification.max, reason, lift };
+    }
+    case 'revoked': {
+      const lift = 'remove that attestation and sign with a key that is not revoked';
+      return { id: 'revoked-key', max: caps.revoked.max, reason, lift };
+    }
+    case 'verified': {
+      const only = 'a valid signature alone does not make code trustworthy';
+      return { id: 'provenance-only', max: caps.provenanceOnly.max, reason: only, lift: liftText(caps) };
+    }
+    default: {
+      const lift = 'sign it with a key that this host trusts: provost attest';
+      return { id: 'unsigned', max: caps.unsigned.max, reason, lift };
+    }
   }
-  if (verdict === 'revoked') {
-    const lift = 'remove that attestation and sign with a key that is not revoked';
-    return [{ id: 'revoked-key', max: caps.revoked.max, reason, lift }];
-  }
-  if (verdict !== 'verified') {
-    const lift = 'sign it with a key that this host trusts: provost attest';
-    return [{ id: 'unsigned', max: caps.unsigned.max, reason, lift }];
-  }
-  const { max, liftedByCleanMs } = caps.provenanceOnly;
-  const only = 'a valid signature alone does not make code trustworthy';
-  const lift = liftedByCleanMs === null ? 'the policy lifts it for nothing yet' : cleanTimeText(liftedByCleanMs);
-  return [{ id: 'provenance-only', max, reason: only, lift }];
 }
 
-function cleanTimeText(ms: number): string {
-  return `${formatDuration(ms)} of clean active running of this artifact`;
+function liftText({ provenanceOnly }: ProvenanceCaps): string {
+  const { liftedByCleanMs, liftedByReview, liftedByReproduction } = provenanceOnly;
+  const ways = [
+    ...(liftedByReview ? ['a review by somebody who neither wrote nor built it'] : []),
+    ...(liftedByReproduction ? ['a rebuild by another builder that gives the same'] : []),
+    ...(liftedByCleanMs === null
+      ? []
+      : [`${formatDuration(liftedByCleanMs)} of clean active running of this artifact`]),
+  ];
+  return ways.length === 0 ? 'the policy lifts it for nothing' : ways.join(', or ');
 }

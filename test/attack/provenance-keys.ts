@@ -95,7 +95,7 @@ function tryArtifact(setup: unknown): Outcome {
       keyring: ring.state(),
       caps: {
         unsigned: { max: 0.49 },
-        provenanceOnly: { max: 0.8, liftedByCleanMs: null },
+        provenanceOnly: { max: 0.8, liftedByCleanMs: null, liftedByReview: false, liftedByReproduction: false },
         revoked: { max: 0 },
         failedVerification: { max: 0 },
       },
