@@ -104,7 +104,9 @@ function alongBuilds(node: ChainNode, judge: (build: ChainLink) => Finding, othe
 function throughPackage(link: ChainLink, from: (node: ChainNode) => Finding): Finding {
   const contents = link.nodes.map(from);
   const least = worst(contents, 'its package names no contents');
-  return { score: least.score, reason: least.reason, links: [link, ...contents.flatMap(({ links }) => links)] };
+  // Each once: what is reached by many ways would be more than memory holds.
+  const links = new Set([link, ...contents.flatMap((content) => content.links)]);
+  return { score: least.score, reason: least.reason, links: [...links] };
 }
 
 /** Commits of a build; each must be known for the build to be. */

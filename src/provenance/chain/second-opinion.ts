@@ -61,13 +61,14 @@ function reviewOfBuild(build: ChainLink, { reviews, parties }: Inherited): Links
 /** All or nothing; of nothing, nothing. */
 function allOf(nodes: readonly ChainNode[], find: (node: ChainNode) => Links | null): Links | null {
   if (nodes.length === 0) return null;
-  const found: ChainLink[] = [];
+  // Each once: what is reached by many ways would be more than memory holds.
+  const found = new Set<ChainLink>();
   for (const node of nodes) {
     const links = find(node);
     if (links === null) return null;
-    found.push(...links);
+    for (const link of links) found.add(link);
   }
-  return found;
+  return [...found];
 }
 
 /** Who provably wrote a commit. */
