@@ -35,7 +35,13 @@ export async function run(): Promise<readonly BenchRow[]> {
   const file = new URL('../policies/default.yaml', import.meta.url);
   const policy = parsePolicy(readFileSync(file, 'utf8'), 'policies/default.yaml');
   const context = { policy, isolationAvailable: new Set<Isolation>(['container', 'gvisor']) };
-  const caps = planCaps(policy, { attestation: 'trusted', openHighIncident: null, cleanActiveMs: 0 });
+  const caps = planCaps(policy, {
+    attestation: 'trusted',
+    openHighIncident: null,
+    cleanActiveMs: 0,
+    isReviewed: false,
+    isReproduced: false,
+  });
   const findings = Array.from({ length: 64 }, (_, n) => ({ evidence: evidenceOf(policy.trust.checks, n), caps }));
 
   let granted = 0;

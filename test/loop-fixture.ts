@@ -49,9 +49,17 @@ const SHORT: Readonly<Record<string, string>> = {
   'detailed: 1s': 'detailed: 100ms',
 };
 
+/** Drops the checks of the build but for the signature: these tests are about what runs, and nobody recorded how it was built. */
+function signedAlone(text: string): string {
+  const [first, ...others] = text.match(/^ {4}- check: build\..*\n {6}weight: .*\n {6}how: .*\n/gm) ?? [];
+  if (first?.includes('build.attestation') !== true)
+    throw new Error('the first check of the build is not the signature');
+  return others.reduce((left, check) => left.replace(check, ''), text).replace('weight: 0.75', 'weight: 1');
+}
+
 /** The default policy of short times, with further parts replaced; a part that is not in it is an error. */
 export function shortPolicy(changes: Readonly<Record<string, string>> = {}): string {
-  let text = readFileSync(join(PROJECT_FOLDER, 'policies/default.yaml'), 'utf8');
+  let text = signedAlone(readFileSync(join(PROJECT_FOLDER, 'policies/default.yaml'), 'utf8'));
   for (const [part, by] of Object.entries({ ...SHORT, ...changes })) {
     if (!text.includes(part)) throw new Error(`the policy has no '${part}'`);
     text = text.replace(part, by);

@@ -161,18 +161,40 @@ describe('isSameLive', () => {
 
 describe('planCaps', () => {
   const day = 86_400_000;
-  const sound = { attestation: 'trusted', openHighIncident: null, cleanActiveMs: day } as const;
+  const sound = {
+    attestation: 'trusted',
+    openHighIncident: null,
+    cleanActiveMs: day,
+    isReviewed: false,
+    isReproduced: false,
+  } as const;
 
   it('lets provenance alone reach medium until a day of clean activity, to the millisecond', () => {
     expect(planCaps(policy, sound)).toEqual([]);
     expect(planCaps(policy, { ...sound, cleanActiveMs: day - 1 })).toEqual([
-      expect.objectContaining({ id: 'provenance-only', max: 0.8, lift: 'let it run cleanly for 24h here' }),
+      expect.objectContaining({
+        id: 'provenance-only',
+        max: 0.8,
+        lift: 'let it run cleanly for 24h here, or have a second person review it, or have somebody else reproduce the build',
+      }),
     ]);
   });
 
+  it.each(['isReviewed', 'isReproduced'] as const)('lifts that cap at once for what %s', (fact) => {
+    expect(planCaps(policy, { ...sound, cleanActiveMs: 0, [fact]: true })).toEqual([]);
+  });
+
   it('never lifts that cap where the policy says so', () => {
-    const never = parsePolicy(text.replace('liftedByCleanRuntime: 24h', 'liftedByCleanRuntime: null'), 'p.yaml');
-    expect(planCaps(never, { ...sound, cleanActiveMs: 1e15 })).toEqual([
+    const never = parsePolicy(
+      text
+        .replace('liftedByCleanRuntime: 24h', 'liftedByCleanRuntime: null')
+        .replace(
+          'liftedByReview: true, liftedByReproduction: true',
+          'liftedByReview: false, liftedByReproduction: false',
+        ),
+      'p.yaml',
+    );
+    expect(planCaps(never, { ...sound, cleanActiveMs: 1e15, isReviewed: true, isReproduced: true })).toEqual([
       expect.objectContaining({ id: 'provenance-only', lift: 'this policy never lifts it' }),
     ]);
   });
@@ -187,7 +209,7 @@ describe('planCaps', () => {
   });
 
   it('names the incident that is open, and puts the lowest cap first', () => {
-    const caps = planCaps(policy, { attestation: 'revoked', openHighIncident: 'i-7', cleanActiveMs: 0 });
+    const caps = planCaps(policy, { ...sound, attestation: 'revoked', openHighIncident: 'i-7', cleanActiveMs: 0 });
     expect(caps.map(({ id }) => id)).toEqual(['revoked', 'open-incident', 'provenance-only']);
     expect(caps[1]?.lift).toContain('provost incident resolve i-7');
   });

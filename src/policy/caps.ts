@@ -11,6 +11,10 @@ export interface CapFacts {
   readonly openHighIncident: string | null;
   /** Clean active runtime of this digest on this host. */
   readonly cleanActiveMs: number;
+  /** A second person reviewed what it was made from. */
+  readonly isReviewed: boolean;
+  /** Somebody else built the same from the same source. */
+  readonly isReproduced: boolean;
 }
 
 const ATTEST = 'attest the digest with a key that this host trusts: provost attest ARTIFACT --key NAME';
@@ -46,12 +50,25 @@ export function planCaps(policy: Policy, facts: CapFacts): Cap[] {
     const lift = `look into it, then provost incident resolve ${openHighIncident}`;
     add('open-incident', caps.openHighIncident.max, `incident ${openHighIncident} is open`, lift);
   }
-  const neededMs = caps.provenanceOnly.liftedByCleanMs;
-  if (neededMs === null || cleanActiveMs < neededMs) {
-    const lift =
-      neededMs === null ? 'this policy never lifts it' : `let it run cleanly for ${formatDuration(neededMs)} here`;
+  if (!isProvenanceOnlyLifted(policy, facts)) {
     const reason = `only its provenance speaks for it, with ${formatDuration(cleanActiveMs)} of clean activity`;
-    add('provenance-only', caps.provenanceOnly.max, reason, lift);
+    add('provenance-only', caps.provenanceOnly.max, reason, waysToLift(policy));
   }
   return found.sort((a, b) => a.max - b.max);
+}
+
+function isProvenanceOnlyLifted({ trust }: Policy, facts: CapFacts): boolean {
+  const { liftedByCleanMs, liftedByReview, liftedByReproduction } = trust.caps.provenanceOnly;
+  if (liftedByCleanMs !== null && facts.cleanActiveMs >= liftedByCleanMs) return true;
+  return (liftedByReview && facts.isReviewed) || (liftedByReproduction && facts.isReproduced);
+}
+
+function waysToLift({ trust }: Policy): string {
+  const { liftedByCleanMs, liftedByReview, liftedByReproduction } = trust.caps.provenanceOnly;
+  const ways = [
+    ...(liftedByCleanMs === null ? [] : [`let it run cleanly for ${formatDuration(liftedByCleanMs)} here`]),
+    ...(liftedByReview ? ['have a second person review it'] : []),
+    ...(liftedByReproduction ? ['have somebody else reproduce the build'] : []),
+  ];
+  return ways.length === 0 ? 'this policy never lifts it' : ways.join(', or ');
 }

@@ -25,6 +25,8 @@ const caseSchema = z.strictObject({
     attestation: z.enum(['trusted', 'unknown-key', 'none', 'failed', 'revoked']).optional(),
     openHighIncident: z.boolean().optional(),
     cleanActiveMs: z.number().min(0).optional(),
+    reviewed: z.boolean().optional(),
+    reproduced: z.boolean().optional(),
     artifact: z.strictObject({ name: z.string().optional(), kind: z.string().optional() }).optional(),
     publishers: z.array(z.string()).optional(),
     cpuMillicores: z.int().min(1).optional(),
@@ -110,6 +112,8 @@ function outcomeOf(policy: Policy, given: PolicyCase['given']): Outcome {
     attestation: given.attestation ?? 'none',
     openHighIncident: given.openHighIncident === true ? 'incident' : null,
     cleanActiveMs: given.cleanActiveMs ?? 0,
+    isReviewed: given.reviewed === true,
+    isReproduced: given.reproduced === true,
   });
   const trust = scoreTrust(policy.weights, { evidence: evidenceOf(given.evidence ?? {}), caps }, CASE_NOW_MS);
   const decision = decide(initialTierState, {

@@ -35,9 +35,14 @@ function describeTrust({ trust }: Policy): string[] {
     }
   }
   const { provenanceOnly, unsigned, openHighIncident } = trust.caps;
-  const lifted = provenanceOnly.liftedByCleanMs;
+  const { liftedByCleanMs: lifted, liftedByReview, liftedByReproduction } = provenanceOnly;
+  const lifts = [
+    ...(lifted === null ? [] : [`${formatDuration(lifted)} of clean activity`]),
+    ...(liftedByReview ? ['a review by a second person'] : []),
+    ...(liftedByReproduction ? ['a reproduced build'] : []),
+  ];
   lines.push(
-    `provenance alone scores at most ${provenanceOnly.max}${lifted === null ? '' : `, until ${formatDuration(lifted)} of clean activity`}`,
+    `provenance alone scores at most ${provenanceOnly.max}${lifts.length === 0 ? '' : `, until ${lifts.join(' or ')}`}`,
     `unsigned scores at most ${unsigned.max}, with an open incident of high severity at most ${openHighIncident.max}`,
     'revoked or failed verification scores 0',
   );

@@ -55,8 +55,13 @@ const trust = z.strictObject({
   checks: z.array(z.strictObject({ check: z.string().max(100), weight: ratio, how: words })).max(ENTRIES_MAX),
   caps: z.strictObject({
     provenanceOnly: z
-      .strictObject({ max: ratio, liftedByCleanRuntime: duration.nullable() })
-      .transform(({ max, liftedByCleanRuntime }) => ({ max, liftedByCleanMs: liftedByCleanRuntime })),
+      .strictObject({
+        max: ratio,
+        liftedByCleanRuntime: duration.nullable(),
+        liftedByReview: z.boolean(),
+        liftedByReproduction: z.boolean(),
+      })
+      .transform(({ liftedByCleanRuntime, ...rest }) => ({ ...rest, liftedByCleanMs: liftedByCleanRuntime })),
     unsigned: z.strictObject({ max: ratio }),
     openHighIncident: z.strictObject({ max: ratio }),
     // Fixed at 0: a revocation beats every override, and 0 is how it is known.

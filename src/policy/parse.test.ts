@@ -32,7 +32,7 @@ describe('the default policy', () => {
   it('holds the numbers that the design gives', () => {
     expect(policy.trust.components).toEqual({ base: 0.25, build: 0.3, runtime: 0.25, reputation: 0.2 });
     expect(policy.trust.caps).toEqual({
-      provenanceOnly: { max: 0.8, liftedByCleanMs: 86_400_000 },
+      provenanceOnly: { max: 0.8, liftedByCleanMs: 86_400_000, liftedByReview: true, liftedByReproduction: true },
       unsigned: { max: 0.49 },
       openHighIncident: { max: 0.49 },
       revoked: { max: 0 },
@@ -272,7 +272,10 @@ describe('describePolicy', () => {
   it('shows rules, responses without a condition, and a cap that is never lifted', () => {
     const rules =
       'rules: [{ id: a, when: "score > 0.9", tierMax: medium, reason: r }, { id: b, when: "true", refuse: true, reason: r }]';
-    const never = edited('rules: []', rules).replace('liftedByCleanRuntime: 24h', 'liftedByCleanRuntime: null');
+    const never = edited('rules: []', rules).replace(
+      'liftedByCleanRuntime: 24h, liftedByReview: true, liftedByReproduction: true',
+      'liftedByCleanRuntime: null, liftedByReview: false, liftedByReproduction: false',
+    );
     const shown = describePolicy(parsePolicy(never, 'p.yaml'));
     expect(shown).toContain('rule a: at most medium when score > 0.9');
     expect(shown).toContain('rule b: refuse when true');

@@ -96,7 +96,7 @@ alice  <id>  publisher  *      yes      <time>
     await run(`
 $ provost run -d --name web --memory 64Mi --cpu 1 IMAGE -- sh -c "echo up; echo down >&2; exec sleep 1000"
 web
-! web: score 0.69, medium: 500 millicores, 32Mi, network rateLimited, runc
+! web: score 0.62, medium: 500 millicores, 32Mi, network rateLimited, runc
 $ provost ps
 NAME  ARTIFACT      STATE    SCORE  TIER    CPU   MEMORY  NETWORK      SANDBOX  PORTS  STARTED
 web   <digest>  running  <s>   medium  500m  32Mi    rateLimited  runc     -      <t> ago

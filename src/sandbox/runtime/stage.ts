@@ -21,6 +21,8 @@ import { bindMount, type OciConfig, type OciMount, ociSpec } from './oci-spec.ts
 const MOUNTS_DIR = '/run/provost';
 /** Passable, not readable. */
 const PASSABLE = 0o711;
+/** Homes that lose the race so often are not racing. */
+const PARENT_ATTEMPTS_MAX = 100;
 /** A page for each secret's inode and the folder, beside the contents in whole pages. */
 const SECRETS_SLACK_BYTES = 64 * 1024;
 const PAGE_BYTES = 4096;
@@ -73,8 +75,7 @@ export function listStageIds(homeId: string): readonly string[] {
  */
 export async function openStage(tools: StageTools, launch: LaunchPart, cgroupsPath: string): Promise<void> {
   const { id, idRangeFirst, layerDirs } = launch;
-  mkdirSync(MOUNTS_DIR, { recursive: true, mode: PASSABLE });
-  mkdirSync(stageLayout.dir(id), { mode: PASSABLE });
+  makeStageDir(id);
   const dir = scratchDirOf(launch);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const upper = await tools.rootfs.makeWritableLayer({ dir, diskBytes: launch.diskBytes, idRangeFirst });
@@ -96,6 +97,19 @@ export async function openStage(tools: StageTools, launch: LaunchPart, cgroupsPa
     ownMounts,
   });
   writeFileSync(join(runLayout.bundle(launch.runDir), 'config.json'), JSON.stringify(config), { mode: 0o600 });
+}
+
+/** Another home that ends its last instance takes the parent away when it is empty, perhaps between our two steps. */
+function makeStageDir(id: string): void {
+  for (let attempt = 1; ; attempt += 1) {
+    mkdirSync(MOUNTS_DIR, { recursive: true, mode: PASSABLE });
+    try {
+      mkdirSync(stageLayout.dir(id), { mode: PASSABLE });
+      return;
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT' || attempt === PARENT_ATTEMPTS_MAX) throw error;
+    }
+  }
 }
 
 /** The configuration that {@link openStage} would write, with nothing made. */
