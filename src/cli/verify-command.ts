@@ -4,10 +4,12 @@ import type { Command } from 'commander';
 
 import { exitStatus } from '../base/index.ts';
 import type { BundleDocument, Verified } from '../engine/index.ts';
+import { drawDot, drawSvg } from './chain-graph.ts';
+import { chainLines } from './chain-tree.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
 import { printable } from './output.ts';
 import { absoluteReference, readInput, writeOutput } from './run-flags.ts';
-import { identityFlag, refuseIncomplete, type VerifyFlags } from './verify-flags.ts';
+import { graphFormOf, identityFlag, refuseIncomplete, type VerifyFlags } from './verify-flags.ts';
 
 const EXAMPLES = `
 Examples:
@@ -44,7 +46,7 @@ export function addVerify(program: Command, finish: Finish): void {
 
 async function verifyHere(context: CliContext, artifact: string, flags: VerifyFlags): Promise<number> {
   const { out, home } = context;
-  const { attestations: source } = flags;
+  const { attestations: source, receipts, logKey } = flags;
   const { verifyReference } = await import('../engine/index.ts');
   const result = await verifyReference({
     homeDir: home.dir,
@@ -52,7 +54,12 @@ async function verifyHere(context: CliContext, artifact: string, flags: VerifyFl
     rootfs: flags.rootfs === true,
     progress: (step, ratio) => out.progress(step, ratio),
     attestations: source === undefined ? null : { source, bytes: readInput(source, 'attestations') },
+    receipts:
+      source === undefined || receipts === undefined || logKey === undefined
+        ? null
+        : { source: receipts, bytes: readInput(receipts, 'receipts'), logKey: logKey.trim() },
     isExported: flags.export !== undefined,
+    areReceiptsExported: flags.export !== undefined && receipts !== undefined,
     summaryKey: flags.key ?? null,
   });
   out.done();
@@ -65,22 +72,28 @@ function printVerdict({ out }: CliContext, { document, exit }: Verified): void {
   if (out.json) return out.object(document);
   out.line(`${printable(document.artifact.name)}  ${document.artifact.digest}`);
   out.line(out.paint(exit === exitStatus.done ? 'green' : 'red', document.verdict));
-  for (const { line, keyName, predicateType, reason } of document.signatures) {
-    const from = line === undefined ? '' : `line ${line}: `;
-    out.line(`  ${from}${printable(keyName)} ${printable(predicateType)}: ${printable(reason)}`);
-  }
+  for (const line of chainLines(document.chain, (style, text) => out.paint(style, text))) out.line(line);
+  if (document.isTruncated) out.message('the chain is larger than what is looked at: nothing of it counts');
 }
 
-function writeAsked({ out }: CliContext, { exported, summary }: Verified, flags: VerifyFlags): void {
+function writeAsked({ out }: CliContext, { document, exported, summary }: Verified, flags: VerifyFlags): void {
+  if (flags.graph !== undefined) writeResult(flags.graph, Buffer.from(graphOf(document, flags.graph)), 'graph');
   if (flags.export !== undefined && exported !== null) {
     writeResult(flags.export, exported.bytes, 'attestations');
     const what = exported.count === 1 ? '1 attestation is' : `${exported.count} attestations are`;
     out.message(`${what} in ${flags.export}`);
+    if (flags.receipts !== undefined && exported.receipts !== null)
+      writeResult(flags.receipts, exported.receipts, 'receipts');
   }
   if (flags.vsa === undefined || summary === null) return;
   writeResult(flags.vsa, Buffer.concat([summary.envelope, Buffer.from('\n')]), 'summary');
   const result = summary.isPassed ? `PASSED, ${summary.levels.join(', ')}` : 'FAILED';
   out.message(`a summary that says ${result} is in ${flags.vsa}`);
+}
+
+function graphOf({ chain, artifact, verdict }: Verified['document'], path: string): string {
+  const title = { name: artifact.name, verdict };
+  return graphFormOf(path) === 'svg' ? drawSvg(chain, title) : drawDot(chain, title);
 }
 
 function writeResult(path: string, bytes: Buffer, what: string): void {

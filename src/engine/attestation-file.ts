@@ -8,6 +8,8 @@ import {
   parseEnvelope,
   parseStatement,
   ProvenanceError,
+  SOURCE_PREDICATE_TYPE,
+  type Statement,
   type StoredAttestation,
 } from '../provenance/index.ts';
 import { EngineError } from './errors.ts';
@@ -19,20 +21,53 @@ export interface AttestationFile {
   readonly bytes: Uint8Array;
 }
 
-/** An envelope that came from a file, with its line, from 1. */
-export interface FileAttestation extends StoredAttestation {
-  readonly line: number;
+/** What a file says, by what it speaks of. */
+export interface AttestationIndex {
+  readonly bySubject: ReadonlyMap<Digest, readonly StoredAttestation[]>;
+  /** The SHA-256 of the commits that it has source attestations of, by git's id. */
+  readonly commits: ReadonlyMap<string, Digest>;
+  /** Where each first stands, from 1. */
+  readonly lines: ReadonlyMap<Digest, number>;
 }
 
 /**
- * Reads what a file says about an artifact. Lines about other artifacts are left out, as one file may speak of a whole release.
+ * Reads what a file says. One file may speak of a whole release; a line that is no statement is counted as about `artifact`: what it
+ * is worth is decided with all the others, and it is nothing good.
  *
  * @throws EngineError ENGINE_ATTESTATIONS with every line that is no envelope; ProvenanceError PROVENANCE_LINES when it is too large
  */
-export function readAttestationFile({ source, bytes }: AttestationFile, subject: Digest): FileAttestation[] {
-  return parseLines(source, bytes)
-    .filter(({ envelope }) => maySpeakOf(envelope.payload, subject))
-    .map(({ line, bytes: own }) => ({ line, digest: digestOf(own), bytes: own, logIndex: null }));
+export function readAttestationFile({ source, bytes }: AttestationFile, artifact: Digest): AttestationIndex {
+  const bySubject = new Map<Digest, StoredAttestation[]>();
+  const commits = new Map<string, Digest>();
+  const lines = new Map<Digest, number>();
+  for (const { line, bytes: own, envelope } of parseLines(source, bytes)) {
+    const attestation = { digest: digestOf(own), bytes: own, logIndex: null };
+    if (lines.has(attestation.digest)) continue;
+    lines.set(attestation.digest, line);
+    const statement = statementOf(envelope.payload);
+    const subjects = new Set(statement?.subjects.map(({ digest }) => digest) ?? [artifact]);
+    for (const subject of subjects) bySubject.set(subject, [...(bySubject.get(subject) ?? []), attestation]);
+    const commit = statement === null ? null : sourceCommitOf(statement);
+    const [subject] = subjects;
+    if (commit !== null && subject !== undefined) commits.set(commit, subject);
+  }
+  return { bySubject, commits, lines };
+}
+
+function statementOf(payload: Buffer): Statement | null {
+  try {
+    return parseStatement(payload);
+  } catch (error) {
+    if (!(error instanceof ProvenanceError)) throw error;
+    return null;
+  }
+}
+
+/** Whom to ask about a commit that is named by git's id: whether it is this one, the chain decides. */
+function sourceCommitOf({ predicateType, predicate }: Statement): string | null {
+  if (predicateType !== SOURCE_PREDICATE_TYPE || typeof predicate !== 'object' || predicate === null) return null;
+  const commit: unknown = Reflect.get(predicate, 'commit');
+  return typeof commit === 'string' ? commit : null;
 }
 
 function parseLines(source: string, bytes: Uint8Array): AttestationLine[] {
@@ -48,16 +83,6 @@ function parseLines(source: string, bytes: Uint8Array): AttestationLine[] {
   }
 }
 
-/** What is no statement stays in: what it is worth is decided with all the others, and it is nothing good. */
-function maySpeakOf(payload: Buffer, subject: Digest): boolean {
-  try {
-    return parseStatement(payload).subjects.some(({ digest }) => digest === subject);
-  } catch (error) {
-    if (!(error instanceof ProvenanceError)) throw error;
-    return true;
-  }
-}
-
 /**
  * Writes envelopes one a line. One that was damaged refuses all: a file that lacks it would be taken for the whole.
  *
@@ -65,11 +90,17 @@ function maySpeakOf(payload: Buffer, subject: Digest): boolean {
  */
 export function encodeAttestationFile(attestations: readonly StoredAttestation[]): Buffer {
   const changed = attestations.find(({ digest, bytes }) => digestOf(bytes) !== digest);
-  if (changed === undefined) return encodeAttestationLines(attestations.map(({ bytes }) => parseEnvelope(bytes)));
+  if (changed === undefined) return Buffer.concat(attestations.map(({ bytes }) => lineOf(bytes)));
   throw unusable(
     `the attestation ${changed.digest} was changed since it was stored; none is exported`,
     'Remove it from the attestations folder of the home and attest again.',
   );
+}
+
+/** In its own bytes where they are one line, as the log knows it by their digest. */
+function lineOf(bytes: Buffer): Buffer {
+  const isOneLine = !bytes.includes('\n') && !bytes.includes('\r');
+  return isOneLine ? Buffer.concat([bytes, Buffer.from('\n')]) : encodeAttestationLines([parseEnvelope(bytes)]);
 }
 
 function unusable(message: string, hint: string, cause?: unknown): EngineError {

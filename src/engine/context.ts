@@ -6,13 +6,14 @@ import type { ContentStore } from '../artifact/index.ts';
 import type { Clock } from '../base/index.ts';
 import type { Journal } from '../ledger/index.ts';
 import type { Capacity, Grant, Holding, Isolation, Override } from '../policy/index.ts';
-import type { AttestationStore, Keyring } from '../provenance/index.ts';
+import type { AttestationStore, ChainCache, Keyring } from '../provenance/index.ts';
 import type { Driver, DriverName, Network, Sensor } from '../sandbox/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Attachments } from './attachments.ts';
 import type { CodeMemory } from './code-memory.ts';
 import type { EventBus } from './event-bus.ts';
 import type { Home } from './home.ts';
+import type { LogLeaves } from './log-leaves.ts';
 import type { Policies } from './policies.ts';
 import type { PublisherHistory } from './publisher-history.ts';
 import type { Instance, Running } from './running.ts';
@@ -23,6 +24,10 @@ export interface AssessContext {
   readonly content: ContentStore;
   readonly keyring: Keyring;
   readonly attestations: AttestationStore;
+  /** Entries of the journal, by which attestations are held to what was logged. */
+  readonly leaves: LogLeaves;
+  /** What was read of attestations, under the home's policy of origins. */
+  readonly chains: ChainCache;
   readonly publishers: PublisherHistory;
   readonly incidents: ReadonlyMap<string, IncidentDocument>;
 }

@@ -20,6 +20,7 @@ export type EngineErrorCode =
   | 'ENGINE_NO_DEPENDENCIES'
   | 'ENGINE_ORIGINS'
   | 'ENGINE_PREDICATE_SIZE'
-  | 'ENGINE_ATTESTATIONS';
+  | 'ENGINE_ATTESTATIONS'
+  | 'ENGINE_RECEIPTS';
 
 export class EngineError extends ProvostError<EngineErrorCode> {}

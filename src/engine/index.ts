@@ -41,4 +41,6 @@ export {
 export { type DependencyOptions, type DependencyReport, reportDependencies } from './recording-deps.ts';
 export { checkPolicy, policyInForce, type Progress, type ReadOptions, scoreArtifact } from './reading.ts';
 export { type Replayed, replayDecisions } from './replay.ts';
+export { type ChainLinkDocument, type ChainNodeDocument } from './chain-document.ts';
+export { type ReceiptFile } from './chain-receipts.ts';
 export { type VerificationDocument, type Verified, type VerifyOptions, verifyReference } from './verifying.ts';

@@ -9,16 +9,18 @@ import { openContentStore } from '../artifact/index.ts';
 import { messageOf, systemClock } from '../base/index.ts';
 import { openJournal } from '../ledger/index.ts';
 import type { Override } from '../policy/index.ts';
-import { openAttestationStore, openKeyring } from '../provenance/index.ts';
+import { ChainCache, openAttestationStore, openKeyring } from '../provenance/index.ts';
 import { openNetwork, openSensor } from '../sandbox/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { Attachments } from './attachments.ts';
 import { CodeMemory } from './code-memory.ts';
 import type { EngineContext } from './context.ts';
+import { defaultOrigins } from './default-origins.ts';
 import { driverNameOf, probeDrivers } from './drivers.ts';
 import type { Engine } from './engine.ts';
 import { EventBus } from './event-bus.ts';
 import type { Home } from './home.ts';
+import { leavesOfJournal } from './log-leaves.ts';
 import { Policies, readHomePolicy } from './policies.ts';
 import { PublisherHistory } from './publisher-history.ts';
 import { incidentsOf } from './reading.ts';
@@ -76,6 +78,8 @@ async function openContext(home: Home, stack: AsyncDisposableStack): Promise<Eng
     publishers,
     keyring: openKeyring(home.keysDir, issuerOf(home)),
     attestations: openAttestationStore(home.attestationsDir),
+    leaves: leavesOfJournal(journal, (why) => log.error(why)),
+    chains: new ChainCache(defaultOrigins()),
     policies: new Policies(readHomePolicy(home.policyFile), content),
     events: openEvents(store),
     attachments: new Attachments(),

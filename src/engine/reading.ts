@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import type { IncidentDocument, ScoreDocument } from '../api/index.ts';
 import { type Artifact, type ContentStore, openContentStore } from '../artifact/index.ts';
 import { GIB, MIB, systemClock } from '../base/index.ts';
+import { openJournalReader } from '../ledger/index.ts';
 import { type Isolation, parsePolicy, type Policy, type ResourceRequest } from '../policy/index.ts';
-import { openAttestationStore, openKeyring } from '../provenance/index.ts';
+import { ChainCache, openAttestationStore, openKeyring } from '../provenance/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { explainScore } from '../trust/index.ts';
 import { assess } from './assessing.ts';
@@ -16,8 +17,10 @@ import { copyGrant } from './allocating.ts';
 import { CodeMemory } from './code-memory.ts';
 import type { DecideContext } from './context.ts';
 import { decideNow } from './deciding.ts';
+import { defaultOrigins } from './default-origins.ts';
 import { probeDrivers } from './drivers.ts';
 import { type Home, homeAt } from './home.ts';
+import { leavesOfReader } from './log-leaves.ts';
 import { type PolicyFile, readHomePolicy } from './policies.ts';
 import { PublisherHistory } from './publisher-history.ts';
 import { issuerOf } from './recording.ts';
@@ -57,6 +60,8 @@ export async function openReadContext(homeDir: string): Promise<ReadContext> {
     content: await openReadContent(home, stack),
     keyring: openKeyring(home.keysDir, issuerOf(home)),
     attestations: openAttestationStore(home.attestationsDir),
+    leaves: leavesOfReader(() => openJournalReader(home.logDir)),
+    chains: new ChainCache(defaultOrigins()),
     publishers: new PublisherHistory(store),
     incidents: incidentsOf(store),
     memory: new CodeMemory(store),

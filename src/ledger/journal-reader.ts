@@ -9,6 +9,8 @@ import { type LogDisk, openHostDisk } from './log-disk.ts';
 import { corruptLog, listSegments, type LogFiles, logFiles, readTile } from './log-files.ts';
 import { parseVerifierKey } from './note-key.ts';
 import { PUBLIC_KEY_FILE } from './log-key.ts';
+import { encodeReceipt } from './receipt.ts';
+import { openTileTree, type TileSource } from './tile-tree.ts';
 import { openVerifiedLog } from './verified-log.ts';
 import { parseSegment } from './write-ahead.ts';
 
@@ -22,6 +24,10 @@ export interface JournalReader {
   readonly checkpoint: VerifiedCheckpoint | null;
   /** All entries, each checked; then those that are durable, and under no checkpoint yet. @throws LedgerError LEDGER_TREE, LEDGER_TILE, LEDGER_CORRUPT */
   entries(): AsyncGenerator<JournalEntry>;
+  /** The entries of these indexes, each checked; those that it does not have are left out. @throws as `entries` */
+  entriesAt(indexes: readonly number[]): Promise<ReadonlyMap<number, Buffer>>;
+  /** A receipt for an entry; null for one that no checkpoint covers yet. @throws as `entries` */
+  receipt(index: number): Promise<Buffer | null>;
 }
 
 /**
@@ -32,17 +38,30 @@ export interface JournalReader {
 export function openJournalReader(dir: string): JournalReader {
   const [disk, files] = [openHostDisk(), logFiles(dir)];
   const key = readPublicKey(dir);
-  if (key === null) return { size: 0, checkpoint: null, entries: async function* none() {} };
-  const { checkpoint, tail } = readTail(disk, files, key);
+  if (key === null) return NEVER_MADE;
+  const read = readTail(disk, files, key);
+  const { checkpoint, tail } = read;
   return {
     size: (checkpoint?.size ?? 0) + tail.length,
     checkpoint,
-    entries: () => readAll(disk, files, { checkpoint, tail }),
+    entries: () => readAll(disk, files, read),
+    entriesAt: (indexes) => readAt(disk, files, read, indexes),
+    receipt: (index) => readReceipt(disk, files, read, index),
   };
 }
 
+const NEVER_MADE: JournalReader = {
+  size: 0,
+  checkpoint: null,
+  entries: async function* none() {},
+  entriesAt: () => Promise.resolve(new Map()),
+  receipt: () => Promise.resolve(null),
+};
+
 interface Tail {
   readonly checkpoint: VerifiedCheckpoint | null;
+  /** The checkpoint as it was signed. */
+  readonly note: Buffer;
   /** Entries after those of the checkpoint. */
   readonly tail: readonly Uint8Array[];
 }
@@ -53,7 +72,7 @@ function readTail(disk: LogDisk, files: LogFiles, key: string): Tail {
     const bytes = disk.read(files.checkpoint);
     const checkpoint = bytes === null ? null : verifyCheckpoint(bytes, policy);
     const tail = readBatches(disk, files, checkpoint?.size ?? 0);
-    if (tail !== null) return { checkpoint, tail };
+    if (tail !== null) return { checkpoint, note: bytes ?? Buffer.alloc(0), tail };
     if (attempt === ATTEMPTS_MAX) throw corruptLog(files, 'entries after its checkpoint are missing');
   }
 }
@@ -73,13 +92,46 @@ function readBatches(disk: LogDisk, files: LogFiles, from: number): readonly Uin
   return tail;
 }
 
+function tilesOf(disk: LogDisk, files: LogFiles): TileSource {
+  return (name) => Promise.resolve(readTile(disk, files, name));
+}
+
 async function* readAll(disk: LogDisk, files: LogFiles, { checkpoint, tail }: Tail): AsyncGenerator<JournalEntry> {
   if (checkpoint !== null) {
-    const log = await openVerifiedLog((name) => Promise.resolve(readTile(disk, files, name)), checkpoint);
+    const log = await openVerifiedLog(tilesOf(disk, files), checkpoint);
     yield* log.entries(0, log.size);
   }
   const size = checkpoint?.size ?? 0;
   for (const [at, bytes] of tail.entries()) yield { index: size + at, bytes: Buffer.from(bytes) };
+}
+
+async function readAt(
+  disk: LogDisk,
+  files: LogFiles,
+  { checkpoint, tail }: Tail,
+  indexes: readonly number[],
+): Promise<ReadonlyMap<number, Buffer>> {
+  const found = new Map<number, Buffer>();
+  const size = checkpoint?.size ?? 0;
+  const log = checkpoint === null ? null : await openVerifiedLog(tilesOf(disk, files), checkpoint);
+  for (const index of indexes) {
+    const last = tail[index - size];
+    if (last !== undefined) found.set(index, Buffer.from(last));
+    if (index >= size || log === null) continue;
+    for await (const { bytes } of log.entries(index, index + 1)) found.set(index, bytes);
+  }
+  return found;
+}
+
+async function readReceipt(
+  disk: LogDisk,
+  files: LogFiles,
+  { checkpoint, note }: Tail,
+  index: number,
+): Promise<Buffer | null> {
+  if (checkpoint === null || index >= checkpoint.size) return null;
+  const tree = openTileTree(tilesOf(disk, files), checkpoint.size);
+  return encodeReceipt({ index, proof: await tree.inclusionProof(index), extra: null, checkpoint: note });
 }
 
 function readPublicKey(dir: string): string | null {

@@ -65,9 +65,8 @@ export {
   verifyArtifact,
   type VerifyInput,
 } from './verify-artifact.ts';
-export { type Chain, type ChainLink, type ChainNode, type EntryPlace, type LinkStatus } from './chain/chain.ts';
+export { type Chain, type ChainLink, type ChainNode, nodesOf } from './chain/chain.ts';
 export { ChainCache } from './chain/chain-cache.ts';
-export { type LinkKind } from './chain/claims.ts';
 export { type ReceiptedEntry } from './chain/judge-link.ts';
 export { type ChainInput, type ChainVerification, verifyChain } from './chain/verify-chain.ts';
 export { type AllowedSigner } from './git/allowed-signers.ts';

@@ -16,6 +16,8 @@ export interface ChainInput extends Omit<VerifyInput, 'attestations'>, WalkPorts
 /** What an artifact's attestations and those about all that it was made from add up to. */
 export interface ChainVerification extends Verification {
   readonly chain: Chain;
+  /** The links that failed, wherever they are. */
+  readonly failures: readonly ChainLink[];
 }
 
 /**
@@ -26,20 +28,21 @@ export function verifyChain(input: ChainInput): ChainVerification {
   const { artifact } = input;
   const chain = walkChain(artifact, { ...input, artifactName: artifact.name });
   const nodes = nodesOf(chain.root);
-  const own = summarise({ ...summaryOf(chain.root, nodes), artifact: artifact.digest, caps: input.caps });
+  const failures = nodes.flatMap(({ links }) => links.filter(({ status }) => status === 'failed'));
+  const own = summarise({ ...summaryOf(chain.root, failures), artifact: artifact.digest, caps: input.caps });
   const evidence = [...own.findings.evidence, ...scoreChain(chain, artifact.digest)];
   const caps = own.findings.caps.filter(({ id }) => id !== 'provenance-only' || !hasSecondOpinion(chain, input));
-  return { ...own, findings: { evidence, caps }, chain: { ...chain, root: withMissing(chain.root, nodes) } };
+  const root = withMissing(chain.root, nodes);
+  return { ...own, findings: { evidence, caps }, failures, chain: { ...chain, root } };
 }
 
 /** Kinds by which somebody says that the artifact is what it should be; `other` where a trust record lists its type. */
 const ORIGIN_KINDS: ReadonlySet<LinkKind> = new Set(['release', 'build', 'other']);
 
-function summaryOf(root: ChainNode, nodes: readonly ChainNode[]): Omit<Summary, 'artifact' | 'caps'> {
+function summaryOf(root: ChainNode, failures: readonly ChainLink[]): Omit<Summary, 'artifact' | 'caps'> {
   const signatures = root.links.flatMap((link) => link.signatures);
   const counting = root.links.filter(({ kind, status }) => status === 'verified' && ORIGIN_KINDS.has(kind));
   const origins = counting.flatMap((link) => link.signatures).filter(({ status }) => status === 'trusted');
-  const failures = nodes.flatMap(({ links }) => links.filter(({ status }) => status === 'failed'));
   // The worst decides: what was tampered with or revoked is never outvoted by what is good.
   const failure = failures.find(({ isRevoked }) => !isRevoked) ?? failures[0];
   if (failure !== undefined) {
