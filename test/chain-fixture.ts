@@ -47,7 +47,7 @@ export const PEOPLE: Readonly<Record<string, TrustRole | null>> = {
 };
 export type Person = 'alice' | 'ci' | 'rebuilder' | 'lead' | 'alice-reviews' | 'mallory';
 
-const ORIGINS = parseOriginPolicy({
+export const ORIGINS = parseOriginPolicy({
   registries: [{ ecosystem: 'npm', urlPrefixes: ['https://registry.npmjs.org/'] }],
 });
 

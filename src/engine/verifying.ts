@@ -1,7 +1,13 @@
 // `verify` as a use case: what the attestations about an artifact and its whole chain add up to, without a supervisor.
 import type { Digest } from '../artifact/index.ts';
 import { type ExitStatus, exitStatus } from '../base/index.ts';
-import type { AttestationStore, SignatureVerdict, VerifyInput } from '../provenance/index.ts';
+import {
+  type AttestationStore,
+  type Chain,
+  nodesOf,
+  type SignatureVerdict,
+  type VerifyInput,
+} from '../provenance/index.ts';
 import type { Cap, Evidence } from '../trust/index.ts';
 import { readArtifact } from './admission.ts';
 import { type Beside, verifyLoaded } from './assessing.ts';
@@ -90,7 +96,7 @@ export async function verifyReference(options: VerifyOptions): Promise<Verified>
   const beside = file === null ? undefined : besideOf(file, attestations, options.receipts);
   const verification = await verifyLoaded(context, artifact, policy, beside);
   const { verdict, signatures, findings, chain } = verification;
-  const lines = file?.lines ?? new Map<Digest, number>();
+  const lines = linesBeside(chain, file);
   const input: VerifyInput = {
     artifact,
     attestations: [...attestations.list(artifact.digest), ...(beside?.attestationsOf(artifact.digest) ?? [])],
@@ -112,6 +118,13 @@ export async function verifyReference(options: VerifyOptions): Promise<Verified>
     summary:
       signer === null ? null : summarise({ home, artifact, input, verification, policyDigest: policy.digest, signer }),
   };
+}
+
+/** Where those attestations stand that came from the file alone. */
+function linesBeside({ root }: Chain, file: AttestationIndex | null): ReadonlyMap<Digest, number> {
+  const links = nodesOf(root).flatMap((node) => node.links);
+  const own = new Set(links.filter(({ entry }) => entry?.log === null).map(({ envelopeDigest }) => envelopeDigest));
+  return new Map([...(file?.lines ?? [])].filter(([digest]) => !own.has(digest)));
 }
 
 /** What the file says that the home does not have. */

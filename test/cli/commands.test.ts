@@ -33,6 +33,12 @@ describe.skipIf(needs('root', 'runc', 'conmon', 'nft', 'busybox'))('the commands
 $ provost verify IMAGE
 oci:HOME/image  sha256:<digest>
 unsigned
+  – source       no commit is known that it comes from
+  – build        nobody says how it was built
+  – deps         nobody says what it depends on
+  – test         nobody says that it was tested
+  – package      nobody says what it was packed from
+  – deploy       it was never started here
 ? 5
 $ provost policy check HOME/bad.yaml
 ! provost: HOME/bad.yaml:<line>: tiers.raiseMargin is missing
@@ -73,7 +79,8 @@ signed sha256:<digest> with alice (entry <n>)
 $ provost verify IMAGE
 oci:HOME/image  sha256:<digest>
 untrusted
-  <…>
+  – release      key 'alice' is not trusted here; log entry <n>
+...
 ? 5
 $ provost key trust alice --role publisher --scope *
 alice is trusted as publisher for *
@@ -85,7 +92,8 @@ $ provost key trust HOME/nothing.pub
 $ provost verify IMAGE
 oci:HOME/image  sha256:<digest>
 verified
-  alice <type>: signed by 'alice', a trusted publisher
+  ✓ release      signed by 'alice', a trusted publisher; log entry <n>
+...
 $ provost key list
 NAME   ID                TRUST      SCOPE  PRIVATE  CREATED
 alice  <id>  publisher  *      yes      <time>

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Digest, digestOf } from '../../src/artifact/index.ts';
 import { openHome } from '../../src/engine/index.ts';
+import { openJournal } from '../../src/ledger/index.ts';
 import {
   attest,
   encodeAttestationLines,
@@ -43,12 +44,14 @@ interface Prepared {
   readonly keyring: Keyring;
   /** What a key of this home says of an artifact. */
   says(key: string, what?: Partial<{ type: string; predicate: unknown; digest: Digest }>): Buffer;
-  keep(bytes: Uint8Array): Digest;
+  /** Logs it, as `attest` does, and keeps it. */
+  keep(bytes: Uint8Array): Promise<Digest>;
 }
 
 function prepare(): Prepared {
   const home = openTestHome();
-  const { id, keysDir, attestationsDir } = openHome(home.dir);
+  const { id, keysDir, attestationsDir, logDir } = openHome(home.dir);
+  const leaves = new Map<Digest, Buffer>();
   const keyring = openKeyring(keysDir, 'home:test');
   writeFileSync(join(home.dir, 'app'), 'the artifact\n');
   for (const name of ['alice', 'ci', 'mallory']) keyring.generateKey({ name, nowMs: NOW_MS });
@@ -58,15 +61,22 @@ function prepare(): Prepared {
     home,
     id,
     keyring,
-    says: (key, { type = RELEASE_TYPE, predicate = {}, digest = ARTIFACT.digest } = {}) =>
-      attest({
+    says: (key, { type = RELEASE_TYPE, predicate = {}, digest = ARTIFACT.digest } = {}) => {
+      const made = attest({
         subjects: [{ ...ARTIFACT, digest }],
         predicateType: type,
         predicate,
         signer: keyring.openSigner(key),
         issuer: 'home:test',
-      }).bytes,
-    keep: (bytes) => openAttestationStore(attestationsDir).put(bytes, 0),
+      });
+      leaves.set(made.digest, made.leaf);
+      return made.bytes;
+    },
+    keep: async (bytes) => {
+      await using journal = await openJournal(logDir, `provost/home/${id}`);
+      const index = await journal.append(leaves.get(digestOf(bytes)) ?? Buffer.from('{}'), { flush: true });
+      return openAttestationStore(attestationsDir).put(bytes, index);
+    },
   };
 }
 
@@ -105,24 +115,32 @@ describe('attestations as in-toto lines', () => {
 $ provost verify HOME/app --export HOME/app.intoto.jsonl
 app  ${ARTIFACT.digest}
 unsigned
+  – source       no commit is known that it comes from
+  – build        nobody says how it was built
+  – deps         nobody says what it depends on
+  – test         nobody says that it was tested
+  – package      nobody says what it was packed from
+  – deploy       it was never started here
 ! 0 attestations are in HOME/app.intoto.jsonl
 ? 5
 `,
       ours,
     );
     const kept = ours.says('alice');
-    ours.keep(kept);
+    await ours.keep(kept);
     await run(
       `
 $ provost verify HOME/app --export HOME/app.intoto.jsonl
 app  ${ARTIFACT.digest}
 verified
-  alice ${RELEASE_TYPE}: signed by 'alice', a trusted publisher
+  ✓ release      signed by 'alice', a trusted publisher; log entry 0
+...
 ! 1 attestation is in HOME/app.intoto.jsonl
 $ provost verify HOME/app --attestations HOME/app.intoto.jsonl
 app  ${ARTIFACT.digest}
 verified
-  alice ${RELEASE_TYPE}: signed by 'alice', a trusted publisher
+  ✓ release      signed by 'alice', a trusted publisher; log entry 0
+...
 `,
       ours,
     );
@@ -131,10 +149,12 @@ verified
 $ provost verify HOME/app --attestations OURS/app.intoto.jsonl
 app  ${ARTIFACT.digest}
 verified
-  line 1: partner ${RELEASE_TYPE}: signed by 'partner', a trusted publisher
+  ✓ release      line 1; signed by 'partner', a trusted publisher; not logged
+...
 $ provost verify HOME/app
 app  ${ARTIFACT.digest}
 unsigned
+...
 ? 5
 `);
     expect(existsSync(join(theirs.home.dir, 'attestations'))).toBe(false);
@@ -156,6 +176,7 @@ unsigned
 $ provost verify HOME/app --attestations HOME/lines
 app  ${ARTIFACT.digest}
 unsigned
+...
 ? 5
 `);
   });
@@ -209,11 +230,12 @@ $ provost verify HOME/app --attestations HOME/none
 $ provost verify HOME/app --attestations HOME/lines
 app  ${ARTIFACT.digest}
 failed
-  line 1: partner ${RELEASE_TYPE}: signed by 'partner', a trusted publisher
-  line 2: partner ${RELEASE_TYPE}: the signature is not that of key 'partner', which it names
-  line 3: <…>
-  line 4: unknown unknown: the in-toto statement is not valid: <…>
-  line 5: ?[2J?x ${RELEASE_TYPE}: signed by key <…>, which this host does not know
+  ✓ release      line 1; signed by 'partner', a trusted publisher; not logged
+  ✗ release      line 2; the signature is not that of key 'partner', which it names; not logged
+  ✗ other        line 3; unreadable; <…>; not logged
+  ✗ other        line 4; unreadable; the in-toto statement is not valid: <…>; not logged
+  – release      line 5; signed by key <…>, which this host does not know; not logged
+...
 ? 4
 `);
   });
@@ -232,9 +254,9 @@ verified
 `,
       ours,
     );
-    const digest = ours.keep(ours.says('alice', { predicate: { version: 2 } }));
+    const digest = await ours.keep(ours.says('alice', { predicate: { version: 2 } }));
     const [folder = ''] = readdirSync(join(ours.home.dir, 'attestations'));
-    const file = join(ours.home.dir, 'attestations', folder, `${digest.slice('sha256:'.length)}-0.json`);
+    const file = join(ours.home.dir, 'attestations', folder, `${digest.slice('sha256:'.length)}-1.json`);
     writeFileSync(file, ours.says('alice', { predicate: { version: 3 } }));
     await run(
       `
@@ -276,6 +298,7 @@ describe('a verification summary', () => {
 $ provost verify HOME/app --vsa HOME/vsa --key mallory
 app  ${ARTIFACT.digest}
 unsigned
+...
 ! a summary that says FAILED is in HOME/vsa
 ? 5
 `);
@@ -283,13 +306,14 @@ unsigned
   });
 
   it('says who verified what, when, and under which policy', async () => {
-    const digest = prepared.keep(prepared.says('alice'));
+    const digest = await prepared.keep(prepared.says('alice'));
     const beforeMs = Date.now();
     await run(`
 $ provost verify HOME/app --vsa HOME/vsa --key mallory
 app  ${ARTIFACT.digest}
 verified
-  alice ${RELEASE_TYPE}: signed by 'alice', a trusted publisher
+  ✓ release      signed by 'alice', a trusted publisher; log entry 0
+...
 ! a summary that says PASSED, SLSA_BUILD_LEVEL_0 is in HOME/vsa
 `);
     const { verifiedMs, ...summary } = read('mallory');
@@ -310,9 +334,9 @@ verified
   });
 
   it('claims a level of the build only for provenance by a trusted builder', async () => {
-    prepared.keep(prepared.says('alice', { type: SLSA_PROVENANCE_TYPE, predicate: PROVENANCE }));
-    prepared.keep(prepared.says('mallory', { type: SLSA_PROVENANCE_TYPE, predicate: PROVENANCE }));
-    prepared.keep(prepared.says('ci', { type: SLSA_PROVENANCE_TYPE, predicate: {} }));
+    await prepared.keep(prepared.says('alice', { type: SLSA_PROVENANCE_TYPE, predicate: PROVENANCE }));
+    await prepared.keep(prepared.says('mallory', { type: SLSA_PROVENANCE_TYPE, predicate: PROVENANCE }));
+    await prepared.keep(prepared.says('ci', { type: SLSA_PROVENANCE_TYPE, predicate: {} }));
     await prepared.home.ok(
       'verify',
       join(prepared.home.dir, 'app'),
@@ -322,7 +346,7 @@ verified
       'mallory',
     );
     expect(read('mallory').verifiedLevels).toEqual(['SLSA_BUILD_LEVEL_0']);
-    prepared.keep(prepared.says('ci', { type: SLSA_PROVENANCE_TYPE, predicate: PROVENANCE }));
+    await prepared.keep(prepared.says('ci', { type: SLSA_PROVENANCE_TYPE, predicate: PROVENANCE }));
     await prepared.home.ok(
       'verify',
       join(prepared.home.dir, 'app'),
