@@ -1,4 +1,4 @@
-// verify: whether an artifact is what those who are trusted here signed.
+// verify: whether an artifact, and all that it was made from, is what those who are trusted here signed.
 
 import type { Command } from 'commander';
 
@@ -15,10 +15,13 @@ const EXAMPLES = `
 Examples:
   provost verify oci:./web
   provost verify ./app.tar --json
+  provost verify oci:./web --graph chain.svg
   provost verify ./app.tar --bundle app.sigstore.json --trusted-root trusted_root.json \\
     --identity "https://token.actions.githubusercontent.com=https://github.com/shop/web/.github/workflows/*@refs/tags/*"
   provost verify oci:./web --export web.intoto.jsonl
   provost verify oci:./web --attestations web.intoto.jsonl
+  provost verify oci:./web --export web.intoto.jsonl --receipts web.receipts.jsonl
+  provost verify oci:./web --attestations web.intoto.jsonl --receipts web.receipts.jsonl --log-key "$(cat log.pub)"
   provost verify oci:./web --vsa web.vsa.json --key alice
 `;
 
@@ -26,14 +29,17 @@ Examples:
 export function addVerify(program: Command, finish: Finish): void {
   program
     .command('verify')
-    .summary('check who signed an artifact: exit 0 verified, 4 failed, 5 nothing trusted signed it')
+    .summary('check an artifact and its whole chain: exit 0 verified, 4 failed, 5 nothing trusted signed it')
     .argument('<artifact>')
     .option('--rootfs', 'the folder is a root file system')
     .option('--bundle <file>', 'verify this Sigstore bundle about it instead, offline')
     .option('--trusted-root <file>', 'trusted_root.json of the Sigstore instance, for --bundle')
     .option('--identity <issuer=pattern>', 'who may have signed the bundle; may be repeated', identityFlag, [])
     .option('--attestations <file>', 'count the attestations of this file too (in-toto lines), and keep none')
-    .option('--export <file>', 'write the attestations that this home has about it (in-toto lines)')
+    .option('--export <file>', 'write the attestations that this home has of its chain (in-toto lines)')
+    .option('--receipts <file>', 'with --export, write receipts that the log has them; with --attestations, read them')
+    .option('--log-key <key>', 'public key of the log that gave the receipts which are read: NAME+ID+BASE64')
+    .option('--graph <file>', 'draw the chain: FILE.svg or FILE.dot')
     .option('--vsa <file>', 'write a signed summary of the verification (SLSA), whether it passed or failed')
     .option('--key <name>', 'the key that signs the summary')
     .addHelpText('before', EXAMPLES)

@@ -6,6 +6,7 @@ import { z } from 'zod';
 
 import { errorCodesOf } from '../source/error-codes.ts';
 import { PROJECT_FOLDER, readSources } from '../source/source-file.ts';
+import { chainTargets } from './provenance-chain.ts';
 import { documentTargets } from './provenance-documents.ts';
 import { keyTargets } from './provenance-keys.ts';
 import type { Outcome, Target } from './provenance-outcome.ts';
@@ -42,7 +43,7 @@ const attackCase = z.strictObject({
 });
 
 const targets: ReadonlyMap<string, Target> = new Map(
-  Object.entries({ ...documentTargets, ...keyTargets, ...sigstoreTargets }),
+  Object.entries({ ...documentTargets, ...keyTargets, ...sigstoreTargets, ...chainTargets }),
 );
 const text = readFileSync(join(import.meta.dirname, 'provenance-cases.jsonl'), 'utf8');
 const cases = text
