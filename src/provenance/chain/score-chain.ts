@@ -59,17 +59,25 @@ function endOf({ signatures }: ChainLink): number | null {
 /** Where the log has what a finding rests on. */
 function entriesText(links: readonly ChainLink[]): string {
   if (links.length === 0) return '';
-  const own = links.flatMap(({ entry }) => (entry?.log === null ? [entry.index] : []));
-  const other = links.flatMap(({ entry }) =>
-    typeof entry?.log === 'string' ? [`${entry.index} of ${entry.log}`] : [],
-  );
-  const unlogged = links.filter(({ entry }) => entry === null).length;
-  const entries = [...[...new Set(own)].sort((a, b) => a - b), ...new Set(other)];
-  const more = entries.length > ENTRIES_SHOWN ? [`${entries.length - ENTRIES_SHOWN} more`] : [];
-  const named = [...entries.slice(0, ENTRIES_SHOWN), ...more].join(', ');
-  const what = `log ${entries.length === 1 ? 'entry' : 'entries'} ${named}`;
-  const parts = [...(entries.length === 0 ? [] : [what]), ...(unlogged === 0 ? [] : [`${unlogged} not logged`])];
+  const entries = links.flatMap(({ entry }) => (entry === null ? [] : [entry]));
+  const unlogged = links.length - entries.length;
+  const parts = [
+    ...[...Map.groupBy(entries, ({ log }) => log)].map(([log, of]) =>
+      indexesText(
+        of.map(({ index }) => index),
+        log,
+      ),
+    ),
+    ...(unlogged === 0 ? [] : [`${unlogged} not logged`]),
+  ];
   return ` (${parts.join('; ')})`;
+}
+
+function indexesText(all: readonly number[], log: string | null): string {
+  const indexes = [...new Set(all)].sort((a, b) => a - b);
+  const more = indexes.length > ENTRIES_SHOWN ? [`${indexes.length - ENTRIES_SHOWN} more`] : [];
+  const shownOf = [...indexes.slice(0, ENTRIES_SHOWN), ...more].join(', ');
+  return `log ${indexes.length === 1 ? 'entry' : 'entries'} ${shownOf}${log === null ? '' : ` of ${log}`}`;
 }
 
 function best(findings: readonly Finding[], otherwise: string): Finding {
