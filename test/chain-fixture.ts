@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { type Digest, digestOf, hexOf } from '../src/artifact/index.ts';
+import { makeKeyPair, signerOf } from '../src/provenance/ed25519.ts';
 import {
   attest,
   ChainCache,
@@ -36,8 +37,8 @@ export const CHAIN_CAPS = {
   failedVerification: { max: 0 },
 };
 
-/** Who is trusted for what; `mallory` is known to nobody. */
-export const PEOPLE: Readonly<Record<string, TrustRole | null>> = {
+/** Who is trusted for what: `mallory` is known and not trusted; a `stranger` is not even known. */
+const PEOPLE: Readonly<Record<string, TrustRole | null>> = {
   alice: 'publisher',
   ci: 'builder',
   rebuilder: 'builder',
@@ -45,7 +46,9 @@ export const PEOPLE: Readonly<Record<string, TrustRole | null>> = {
   'alice-reviews': 'reviewer',
   mallory: null,
 };
-export type Person = 'alice' | 'ci' | 'rebuilder' | 'lead' | 'alice-reviews' | 'mallory';
+export type Person = 'alice' | 'ci' | 'rebuilder' | 'lead' | 'alice-reviews' | 'mallory' | 'stranger';
+
+const stranger = signerOf(makeKeyPair().privatePem);
 
 export const ORIGINS = parseOriginPolicy({
   registries: [{ ecosystem: 'npm', urlPrefixes: ['https://registry.npmjs.org/'] }],
@@ -151,7 +154,7 @@ export class ChainFixture implements Disposable {
       subjects: about.map((digest) => ({ name: 'thing', digest })),
       predicateType,
       predicate,
-      signer: this.keyring.openSigner(who),
+      signer: who === 'stranger' ? stranger : this.keyring.openSigner(who),
       issuer: 'home:test',
     });
   }
@@ -161,7 +164,7 @@ export class ChainFixture implements Disposable {
     return attestation;
   }
 
-  revoke(who: Person): void {
+  revoke(who: Exclude<Person, 'stranger'>): void {
     this.keyring.revokeKey({ key: who, reason: 'stolen', nowMs: CHAIN_NOW_MS });
     this.#state = null;
   }

@@ -33,14 +33,17 @@ export interface Moment {
 /** A cache for one policy of origins. Bounded. */
 export class ChainCache {
   readonly #origins: OriginPolicy;
+  readonly #countMax: number;
   readonly #read = new Map<Digest, ReadAttestation>();
   #readBytes = 0;
   #moment: Moment | null = null;
   readonly #judged = new Map<string, { readonly bytes: Buffer; readonly verdicts: readonly SignatureVerdict[] }>();
   readonly #scopes = new Map<string, string>();
 
-  constructor(origins: OriginPolicy) {
+  /** @param countMax envelopes that are kept */
+  constructor(origins: OriginPolicy, countMax = READ_COUNT_MAX) {
     this.#origins = origins;
+    this.#countMax = countMax;
   }
 
   /** The attestation as it reads; null when it cannot be read. */
@@ -77,7 +80,7 @@ export class ChainCache {
 
   #dropOldest(): void {
     for (const [digest, { bytes }] of this.#read) {
-      if (this.#read.size <= READ_COUNT_MAX && this.#readBytes <= READ_BYTES_MAX) return;
+      if (this.#read.size <= this.#countMax && this.#readBytes <= READ_BYTES_MAX) return;
       this.#read.delete(digest);
       this.#readBytes -= bytes.length;
     }

@@ -25,7 +25,7 @@ interface Statement {
   readonly isAdverse: boolean;
 }
 
-const person = fc.constantFrom<Person>('alice', 'ci', 'rebuilder', 'lead', 'alice-reviews', 'mallory');
+const person = fc.constantFrom<Person>('alice', 'ci', 'rebuilder', 'lead', 'alice-reviews', 'mallory', 'stranger');
 const thing = fc.constantFrom(image, product, lockfile, commit, other);
 const materials = fc.subarray([
   resourceOf(commit, COMMIT),
@@ -140,7 +140,10 @@ it('taking an attestation away never raises a check or a cap, unless it speaks a
 it('what strangers say changes no score, no cap and no publisher', () => {
   fc.assert(
     fc.property(statements, fc.array(statement, { minLength: 1, maxLength: 4 }), (all, more) => {
-      const strange = more.map((one) => ({ ...one, who: 'mallory' as const }));
+      const strange = more.map((one, at) => ({
+        ...one,
+        who: at % 2 === 0 ? ('stranger' as const) : ('mallory' as const),
+      }));
       const before = verify(say(all).world);
       const after = verify(say([...all, ...strange]).world);
       expect(worth(after)).toEqual(worth(before));
@@ -178,8 +181,6 @@ it('a byte that was changed in any attestation that counts fails the artifact, o
 });
 
 it('never throws on what a trusted key signs', () => {
-  const types = [...Object.values(things)].length;
-  expect(types).toBeGreaterThan(0);
   fc.assert(
     fc.property(
       fc.array(fc.tuple(person, thing, what, fc.dictionary(fc.string(), fc.jsonValue())), { maxLength: 6 }),

@@ -5,12 +5,13 @@ import {
   CHAIN_CAPS,
   ChainFixture,
   COMMIT,
+  ORIGINS,
   resourceOf,
   says,
   sayWholeLife,
   things,
 } from '../../../test/chain-fixture.ts';
-import type { ChainVerification } from '../index.ts';
+import { ChainCache, type ChainVerification } from '../index.ts';
 
 const { image, product, lockfile, commit, other } = things;
 let made: ChainFixture;
@@ -334,6 +335,22 @@ it('keeps what it judged only as long as keys, time and bytes are the same', () 
   expect(made.verify(product).verdict).toBe('verified');
   made.revoke('alice');
   expect(made.verify(product).verdict).toBe('revoked');
+});
+
+it('judges the same with a cache that keeps nothing, and one that keeps all', () => {
+  sayWholeLife(made);
+  const before = made.verify(image).findings;
+  const cache = new ChainCache(ORIGINS, 0);
+  expect(made.verify(image, { cache }).findings).toEqual(before);
+  expect(made.verify(image, { cache }).findings).toEqual(before);
+});
+
+it('finds nothing in an envelope that nobody signed', () => {
+  const { bytes, digest } = made.make('alice', says.release(), product);
+  const unsigned = Buffer.from(bytes.toString().replace(/"signatures":\[.*\]/, '"signatures":[]'));
+  expect(unsigned).not.toEqual(bytes);
+  made.keep({ digest, bytes: unsigned, logIndex: null }, product);
+  expect(made.verify(product).verdict).toBe('failed');
 });
 
 it('caps by what the policy says', () => {
