@@ -1,15 +1,17 @@
 // `verify --bundle` as a use case: what a Sigstore bundle says about an artifact, offline, without supervisor and keyring.
+import { hash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { isDigest, parseReference } from '../artifact/index.ts';
 import { exitStatus, GIB, rfc3339 } from '../base/index.ts';
 import {
-  parseSigstoreBundle,
+  loadSigstore,
   type SigstoreBundle,
+  type SigstoreCheck,
   type SigstoreIdentity,
   type SigstoreVerification,
-  verifySigstoreBundle,
+  type Statement,
 } from '../provenance/index.ts';
 import { readArtifact } from './admission.ts';
 import { EngineError } from './errors.ts';
@@ -51,28 +53,29 @@ export interface BundleDocument {
  * EngineError ENGINE_ATTESTATIONS when a signature is over more than 1 GiB
  */
 export async function verifyBundle(options: BundleOptions): Promise<BundleDocument> {
+  const { parseSigstoreBundle, verifySigstoreBundle } = await loadSigstore();
   const bundle = parseSigstoreBundle(options.bundle);
   const { name, known } = await readSubject(options, bundle);
   const { trustedRoot, identities } = options;
-  return documentOf(name, verifySigstoreBundle(bundle, { trustedRoot, policy: { identities }, artifact: known }));
+  return documentOf(name, verifySigstoreBundle(bundle, { trustedRoot, policy: { identities }, ...known }));
 }
 
-type Subject = Parameters<typeof verifySigstoreBundle>[1]['artifact'];
+type Subject = Pick<SigstoreCheck, 'artifact' | 'sha512'>;
 
 async function readSubject(
   options: BundleOptions,
   { kind }: SigstoreBundle,
 ): Promise<{ readonly name: string; readonly known: Subject }> {
   const { reference, rootfs } = options;
-  if (isDigest(reference)) return { name: reference, known: reference };
+  if (isDigest(reference)) return { name: reference, known: { artifact: reference } };
+  const hasBytes = !rootfs && isFile(reference);
   // What signs bytes signs those of the file, also when they are an image's, which has another digest.
-  if (kind === 'signature' && !rootfs && isFile(reference)) {
-    return { name: basename(reference), known: readBytes(reference) };
-  }
+  if (kind === 'signature' && hasBytes) return { name: basename(reference), known: { artifact: readBytes(reference) } };
   await using stack = new AsyncDisposableStack();
   const content = await openReadContent(homeAt(options.homeDir), stack);
   const { name, digest } = await readArtifact({ content }, options, options.progress);
-  return { name, known: digest };
+  if (!hasBytes) return { name, known: { artifact: digest } };
+  return { name, known: { artifact: digest, sha512: () => hash('sha512', readBytes(reference)) } };
 }
 
 function isFile(reference: string): boolean {
@@ -96,6 +99,11 @@ function documentOf(name: string, verified: SigstoreVerification): BundleDocumen
     logIndex,
     logged: integratedMs === null ? null : rfc3339(integratedMs),
     stamped: timestampMs === null ? null : rfc3339(timestampMs),
-    statement: statement === null ? null : { predicateType: statement.predicateType, subjects: statement.subjects },
+    statement: statement === null ? null : { predicateType: statement.predicateType, subjects: subjectsOf(statement) },
   };
+}
+
+/** By SHA-256; those that have none by SHA-512, without their names. */
+function subjectsOf({ subjects, sha512Subjects }: Statement): NonNullable<BundleDocument['statement']>['subjects'] {
+  return [...subjects, ...sha512Subjects.map((hex) => ({ name: null, digest: `sha512:${hex}` }))];
 }

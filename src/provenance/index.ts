@@ -34,13 +34,9 @@ export {
 } from './lifecycle.ts';
 export { type KeyRecord, type KeyringState, type KnownKey, type TrustRecord, type TrustRole } from './key-records.ts';
 export { type Leaf, type LeafInput, type LeafKind, leafKinds, makeLeaf, parseLeaf } from './leaf.ts';
-export { parseSigstoreBundle, type SigstoreBundle } from './sigstore/bundle.ts';
-export {
-  type SigstoreCheck,
-  type SigstoreIdentity,
-  type SigstoreVerification,
-  verifySigstoreBundle,
-} from './sigstore/verify-bundle.ts';
+export type { SigstoreBundle } from './sigstore/bundle.ts';
+export { loadSigstore } from './sigstore/load.ts';
+export type { SigstoreCheck, SigstoreIdentity, SigstoreVerification } from './sigstore/verify-bundle.ts';
 export { type SignatureStatus, type SignatureVerdict } from './judge-signature.ts';
 export { makeSlsaProvenance, parseSlsaProvenance, type SlsaProvenance } from './slsa/provenance.ts';
 export { digestOfResource, type Resource } from './resource.ts';

@@ -33,6 +33,8 @@ export interface Subject {
 export interface Statement {
   /** Subjects with a SHA-256; those named by other algorithms alone are left out. */
   readonly subjects: readonly Subject[];
+  /** SHA-512, in hex, of the subjects that have no SHA-256: packages of npm are named so. */
+  readonly sha512Subjects: readonly string[];
   readonly predicateType: string;
   readonly predicate: unknown;
 }
@@ -69,6 +71,9 @@ export function parseStatement(payload: Uint8Array): Statement {
       const sha256 = `sha256:${Object.hasOwn(digest, 'sha256') ? digest['sha256'] : ''}`;
       return isDigest(sha256) ? [{ name: name ?? null, digest: sha256 }] : [];
     }),
+    sha512Subjects: subject.flatMap(({ digest }) =>
+      Object.hasOwn(digest, 'sha256') || !Object.hasOwn(digest, 'sha512') ? [] : [digest['sha512'] ?? ''],
+    ),
     predicateType,
     predicate: predicate ?? null,
   };

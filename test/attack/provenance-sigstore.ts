@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { digestOf } from '../../src/artifact/index.ts';
-import { parseSigstoreBundle, verifySigstoreBundle } from '../../src/provenance/index.ts';
+import { loadSigstore } from '../../src/provenance/index.ts';
 import { STATEMENT_MEDIA_TYPE } from '../../src/provenance/statement.ts';
 import { IDENTITY, SigstoreInstance, type SigstoreSigning } from '../sigstore-fixture.ts';
 import { artifact, statement, values } from './provenance-envelope.ts';
@@ -37,6 +37,7 @@ const sigstoreSetup = z.strictObject({
 });
 type SigstoreSetup = z.infer<typeof sigstoreSetup>;
 
+const { parseSigstoreBundle, verifySigstoreBundle } = await loadSigstore();
 const ours = new SigstoreInstance();
 const theirs = new SigstoreInstance();
 const bytes = Buffer.from('the artifact');

@@ -1,4 +1,5 @@
 // `provost verify` with what other tools make and read: Sigstore bundles, in-toto lines and SLSA summaries; no supervisor, no root.
+import { hash } from 'node:crypto';
 import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -44,6 +45,28 @@ describe('provost verify --bundle', () => {
 
   afterAll(async () => {
     await home[Symbol.asyncDispose]();
+  });
+
+  it('verifies a package of npm, whose bundle names it by the SHA-512 of its bytes', async () => {
+    const sha512 = hash('sha512', ARTIFACT);
+    const subject = [{ name: 'pkg:npm/shop@1.0.0', digest: { sha512 } }];
+    const [_type, predicateType] = ['https://in-toto.io/Statement/v1', 'https://slsa.dev/provenance/v1'];
+    put('npm.json', instance.attest(Buffer.from(JSON.stringify({ _type, subject, predicateType })), STATEMENT, {}));
+    writeFileSync(join(home.dir, 'other'), 'another');
+    await run(`
+$ provost verify HOME/app --bundle HOME/npm.json FLAGS
+app  ${DIGEST}
+verified
+  signed by ${IDENTITY.subject}, as ${IDENTITY.issuer} says
+  log entry 77 of 2026-01-10T00:00:00.000Z
+  https://slsa.dev/provenance/v1 about
+    sha512:${sha512}  -
+$ provost verify HOME/other --bundle HOME/npm.json FLAGS
+! provost: <…>
+! <…>
+!   (PROVENANCE_SIGSTORE_ARTIFACT, exit 4)
+? 4
+`);
   });
 
   it('says who signed what, when, and where it is logged', async () => {

@@ -1,5 +1,5 @@
 // OpenPGP signatures of commits, by the library openpgp with stricter rules: one binary signature, strong hashes, a key that is still good.
-import { createMessage, enums, type PartialConfig, type PublicKey, readKeys, readSignature, verify } from 'openpgp';
+import type { PartialConfig, PublicKey, Signature } from 'openpgp';
 
 import { exitStatus, KIB, messageOf, MIB } from '../../base/index.ts';
 import { ProvenanceError } from '../errors.ts';
@@ -15,13 +15,19 @@ const ARMOR_BYTES_MAX = 64 * KIB;
 const KEY_CHARS_MAX = MIB;
 const KEYS_MAX = 1024;
 
-/** MD5, RIPEMD-160 and SHA-1 sign no commit. SHA-1 stays good for a key's own bindings, as gpg has it: old keys have no others. */
-const CONFIG: PartialConfig = {
-  rejectHashAlgorithms: new Set([enums.hash.md5, enums.hash.ripemd]),
-  rejectMessageHashAlgorithms: new Set([enums.hash.md5, enums.hash.ripemd, enums.hash.sha1, enums.hash.sha224]),
-  minRSABits: 2048,
-  maxUserIDLength: 4 * KIB,
-};
+/** The library, which takes 80 ms and 15 MB: only those pay who meet such a key or signature. */
+async function loadLibrary() {
+  const library = await import('openpgp');
+  const { md5, ripemd, sha1, sha224 } = library.enums.hash;
+  // MD5, RIPEMD-160 and SHA-1 sign no commit. SHA-1 stays good for a key's own bindings, as gpg has it: old keys have no others.
+  const config: PartialConfig = {
+    rejectHashAlgorithms: new Set([md5, ripemd]),
+    rejectMessageHashAlgorithms: new Set([md5, ripemd, sha1, sha224]),
+    minRSABits: 2048,
+    maxUserIDLength: 4 * KIB,
+  };
+  return { library, config };
+}
 
 /** Public keys that may have signed. */
 export interface OpenpgpKey {
@@ -55,8 +61,9 @@ export async function parseOpenpgpKeys(armored: readonly string[]): Promise<read
 }
 
 async function readArmored(text: string): Promise<PublicKey[]> {
+  const { library, config } = await loadLibrary();
   try {
-    return await readKeys({ armoredKeys: text, config: CONFIG });
+    return await library.readKeys({ armoredKeys: text, config });
   } catch (error) {
     throw badKey(quoted(messageOf(error)), error);
   }
@@ -90,13 +97,14 @@ export async function verifyOpenpgp({
   const bytes = dearmor(armored);
   if (bytes === null) return bad('the signature is not in armor, or its checksum is wrong');
   const now = new Date(nowMs);
+  const { library, config } = await loadLibrary();
   try {
-    const signature = await readSignature({ binarySignature: bytes, config: CONFIG });
+    const signature = await library.readSignature({ binarySignature: bytes, config });
     const [packet, ...others] = signature.packets;
     if (packet === undefined || others.length > 0)
       return bad(`it holds ${signature.packets.length} signatures, not one`);
     // A signature of text would leave the ends of lines to whoever reads it.
-    if (packet.signatureType !== enums.signature.binary) return bad('it is not a signature of bytes');
+    if (packet.signatureType !== library.enums.signature.binary) return bad('it is not a signature of bytes');
     const keyId = packet.issuerKeyID;
     const copies = keys.filter(({ key }) => key.getKeys(keyId).length > 0);
     let verdict: OpenpgpVerdict | null = null;
@@ -112,8 +120,7 @@ export async function verifyOpenpgp({
   }
 }
 
-type ReadSignature = Awaited<ReturnType<typeof readSignature>>;
-type KeyId = ReturnType<ReadSignature['getSigningKeyIDs']>[number];
+type KeyId = ReturnType<Signature['getSigningKeyIDs']>[number];
 
 async function verifyBy(
   { fingerprint, key }: OpenpgpKey,
@@ -122,17 +129,18 @@ async function verifyBy(
     payload,
     now,
     keyId,
-  }: { readonly signature: ReadSignature; readonly payload: Uint8Array; readonly now: Date; readonly keyId: KeyId },
+  }: { readonly signature: Signature; readonly payload: Uint8Array; readonly now: Date; readonly keyId: KeyId },
 ): Promise<OpenpgpVerdict> {
+  const { library, config } = await loadLibrary();
   try {
-    const message = await createMessage({ binary: payload });
-    const { signatures } = await verify({
+    const message = await library.createMessage({ binary: payload });
+    const { signatures } = await library.verify({
       message,
       signature,
       verificationKeys: key,
       date: now,
       format: 'binary',
-      config: CONFIG,
+      config,
     });
     if (signatures.length !== 1) return bad('it is not one signature', fingerprint);
     await signatures[0]?.verified;

@@ -46,7 +46,7 @@ it.each([
   'application/vnd.dev.sigstore.bundle+json;version=0.3',
   'application/vnd.dev.sigstore.bundle.v0.3+json',
 ])('verifies attestations and signatures of %s', (mediaType) => {
-  const statement = { subjects: [{ name: null, digest }], predicateType: 'x:y', predicate: null };
+  const statement = { subjects: [{ name: null, digest }], sha512Subjects: [], predicateType: 'x:y', predicate: null };
   expect(verify(attest({ mediaType }))).toEqual({ ...base, statement });
   expect(verify(instance.sign(artifact, { mediaType }), { artifact })).toEqual({ ...base, statement: null });
 });
@@ -83,6 +83,17 @@ it.each<[string, string, SigstoreSigning, (root: Loose) => Loose]>([
   ]) {
     expect(under(validFor), JSON.stringify(validFor)).toThrow(refused(code));
   }
+});
+
+it('holds a statement that names packages as npm does to the SHA-512 of the bytes', () => {
+  const sha512 = 'ab'.repeat(64);
+  const subject = [{ name: 'pkg:npm/left-pad@1.3.0', digest: { sha512 } }];
+  const statement = bytesOf({ _type: STATEMENT_TYPE, subject, predicateType: 'x:y' });
+  const bundle = instance.attest(statement, STATEMENT_MEDIA_TYPE, {});
+  expect(verify(bundle, { sha512: () => sha512 }).statement?.sha512Subjects).toEqual([sha512]);
+  const other = refused('PROVENANCE_SIGSTORE_ARTIFACT');
+  expect(() => verify(bundle, { sha512: () => 'ac'.repeat(64) })).toThrow(other);
+  expect(() => verify(bundle)).toThrow(other);
 });
 
 it('refuses a certificate that no log has seen', () => {
