@@ -65,12 +65,12 @@ export function resourceOf(digest: Digest | null, commit?: string): Resource {
 /** Predicates with their types, as whoever says them writes them. */
 export const says = {
   release: (): Said => [RELEASE_TYPE, { version: '1' }],
-  build: (materials: readonly Resource[]): Said => [
+  build: (materials: readonly Resource[], isClean = true): Said => [
     SLSA_PROVENANCE_TYPE,
     makeSlsaProvenance({
       buildType: 'https://provost.dev/build-types/command/v1',
       externalParameters: { isolated: true },
-      internalParameters: {},
+      internalParameters: { isClean },
       resolvedDependencies: materials,
       builder: { id: 'https://provost.test/builder', version: new Map(), dependencies: [] },
       metadata: { invocationId: null, startedMs: null, finishedMs: null },

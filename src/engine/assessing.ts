@@ -69,6 +69,7 @@ export class Look {
       attestationsOf: (subject) => this.#attestationsOf(subject),
       leafAt: (index) => this.#leafAt(index),
       keyring: this.#keyring,
+      isOwnKey: (keyId) => this.#context.keyring.hasPrivate(keyId),
       nowMs: this.#nowMs,
       caps: policy.trust.caps,
       cache: this.#context.chains,

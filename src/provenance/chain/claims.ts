@@ -49,7 +49,13 @@ export type Claim =
       /** Score of the files that say how it is built, 0..1; null when they were not judged. */
       readonly environment: number | null;
     }
-  | { readonly kind: 'build'; readonly builderId: string; readonly materials: readonly Resource[] }
+  | {
+      readonly kind: 'build';
+      readonly builderId: string;
+      readonly materials: readonly Resource[];
+      /** False where the builder says that more than its commits went in: files that nobody recorded. */
+      readonly isClean: boolean;
+    }
   | { readonly kind: 'deps'; readonly score: number; readonly reason: string }
   | { readonly kind: 'test'; readonly score: number; readonly reason: string }
   | { readonly kind: 'package'; readonly contents: readonly Resource[] }
@@ -144,8 +150,9 @@ function parseClaim(kind: LinkKind, predicate: unknown, origins: OriginPolicy): 
       return { kind, commit, digest: own, isSignatureVerified, publisher, environment: build?.score ?? null };
     }
     case 'build': {
-      const { builder, resolvedDependencies } = parseSlsaProvenance(predicate);
-      return { kind, builderId: builder.id, materials: resolvedDependencies };
+      const { builder, resolvedDependencies, internalParameters } = parseSlsaProvenance(predicate);
+      const isClean = internalParameters['isClean'] !== false;
+      return { kind, builderId: builder.id, materials: resolvedDependencies, isClean };
     }
     case 'deps':
       return { kind, ...judgeDependencies(predicate, origins) };

@@ -50,6 +50,7 @@ const what = fc.oneof(
     { said: says.test('FAILED'), isAdverse: true },
     { said: ['https://example.com/unknown', { x: 1 }] as const, isAdverse: false },
     { said: says.build([resourceOf(commit, COMMIT)]), isAdverse: false },
+    { said: says.build([resourceOf(commit, COMMIT)], false), isAdverse: false },
   ),
   materials.map((all) => ({ said: says.build(all), isAdverse: false })),
   fc.subarray([product, lockfile]).map((all) => ({ said: says.package(all), isAdverse: false })),

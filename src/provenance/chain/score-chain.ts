@@ -21,6 +21,9 @@ const HALF = 0.5;
 /** Log entries that a reason names. */
 const ENTRIES_SHOWN = 6;
 
+/** A verified build, with what it says. */
+type Build = ReturnType<typeof verifiedLinks<'build'>>[number];
+
 /** What something is worth, why, and the links that say it. */
 interface Finding {
   readonly score: number;
@@ -95,12 +98,12 @@ function worst(findings: readonly Finding[], otherwise: string): Finding {
 }
 
 /** The best of the ways from a thing to its commits: its own builds, or packages all of whose contents have one. */
-function alongBuilds(node: ChainNode, judge: (build: ChainLink) => Finding, otherwise: string): Finding {
+function alongBuilds(node: ChainNode, judge: (build: Build) => Finding, otherwise: string): Finding {
   const known = new Map<ChainNode, Finding>();
   const from = (one: ChainNode): Finding => {
     const before = known.get(one);
     if (before !== undefined) return before;
-    const builds = verifiedLinks(one, 'build').map(({ link }) => judge(link));
+    const builds = verifiedLinks(one, 'build').map(judge);
     const packages = verifiedLinks(one, 'package').map(({ link }) => throughPackage(link, from));
     const found = best([...builds, ...packages], otherwise);
     known.set(one, found);
@@ -122,7 +125,7 @@ export function commitsOf({ nodes }: ChainLink): ChainNode[] {
   return nodes.filter(({ role }) => role === 'commit');
 }
 
-function provenanceOf(build: ChainLink): Finding {
+function provenanceOf({ link: build, claim: { isClean } }: Build): Finding {
   const commits = commitsOf(build);
   const recorded = commits.flatMap((commit) =>
     verifiedLinks(commit, 'source')
@@ -134,6 +137,7 @@ function provenanceOf(build: ChainLink): Finding {
     return { score: HALF, reason: `built by ${by}, from no commit that it names`, links: [build] };
   if (recorded.length < commits.length)
     return { score: HALF, reason: `built by ${by}, from a commit that is not recorded`, links: [build] };
+  if (!isClean) return { score: HALF, reason: `built by ${by} from more than its commit`, links: [build, ...recorded] };
   return { score: 1, reason: `built by ${by} from a recorded commit`, links: [build, ...recorded] };
 }
 
@@ -144,7 +148,7 @@ function signersText({ signatures }: ChainLink): string {
   return [...new Set(names)].map((name) => `'${name}'`).join(' and ');
 }
 
-function sourceOf(build: ChainLink): Finding {
+function sourceOf({ link: build, claim: { isClean } }: Build): Finding {
   const commits = commitsOf(build).map((commit) => {
     const sources = verifiedLinks(commit, 'source').map(({ link, claim }): Finding => {
       const { publisher, isSignatureVerified } = claim;
@@ -157,12 +161,16 @@ function sourceOf(build: ChainLink): Finding {
     });
     return best(sources, NO_COMMIT);
   });
-  return worst(commits, NO_COMMIT);
+  const found = worst(commits, NO_COMMIT);
+  // Whoever signed the commit signed nothing of what lay beside it.
+  return isClean || found.score <= HALF
+    ? found
+    : { ...found, score: HALF, reason: `${found.reason}, but more was built` };
 }
 
 const NO_COMMIT = 'its commit is not recorded';
 
-function environmentOf(build: ChainLink): Finding {
+function environmentOf({ link: build }: Build): Finding {
   const commits = commitsOf(build).map((commit) => {
     const judged = verifiedLinks(commit, 'source').flatMap(({ link, claim: { environment } }): Finding[] =>
       environment === null

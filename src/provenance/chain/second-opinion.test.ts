@@ -89,6 +89,13 @@ describe('a review', () => {
     expect(isLifted()).toBe(false);
   });
 
+  it('of a commit lifts nothing where more than the commit was built', () => {
+    made.say('ci', says.source(COMMIT, commit), commit);
+    made.say('ci', says.build([resourceOf(commit, COMMIT)], false), product);
+    made.say('lead', says.review(), commit);
+    expect(isLifted()).toBe(false);
+  });
+
   it('must be of every commit that went in', () => {
     const id = 'd0'.repeat(20);
     made.say('ci', says.source(COMMIT, commit), commit);

@@ -33,7 +33,9 @@ class ReviewSearch {
     this.#ways += 1;
     if (this.#ways > WAYS_MAX) return null;
     const about = [...reviews, ...verifiedLinks(node, 'review').map(({ link }) => link)];
-    for (const { link } of verifiedLinks(node, 'build')) {
+    for (const { link, claim } of verifiedLinks(node, 'build')) {
+      // Nobody has read what lay beside the commit.
+      if (!claim.isClean) continue;
       const found = reviewOfBuild(link, { reviews: about, parties });
       if (found !== null) return found;
     }

@@ -147,6 +147,23 @@ describe('provenance', () => {
   });
 });
 
+it('counts a build of more than its commit by half, as nobody recorded or signed the rest', () => {
+  made.say('alice', says.source(COMMIT, commit), commit);
+  made.say('ci', says.build([resourceOf(commit, COMMIT)], false), product);
+  const found = made.verify(product);
+  expect(scoresOf(found)).toMatchObject({ provenance: 0.5, source: 0.5, environment: 1 });
+  expect(reasonOf(found, 'provenance')).toBe("built by 'ci' from more than its commit (log entries 0, 1)");
+});
+
+it('shows a deployment that a key of this home signed, which makes nobody its author', () => {
+  made.say('mallory', says.deploy(), product);
+  const own = made.keyring.findKey('mallory').id;
+  const found = made.verify(product, { isOwnKey: (keyId) => keyId === own });
+  expect([found.verdict, found.chain.root.links[0]?.status]).toEqual(['unsigned', 'verified']);
+  const strange = made.verify(product, { isOwnKey: () => false });
+  expect([strange.verdict, strange.chain.root.links[0]?.status]).toEqual(['unsigned', 'missing']);
+});
+
 it.each([
   ['a verified signature of a publisher', {}, 1],
   ['a verified signature of nobody in particular', { publisher: null }, 0.5],

@@ -3,12 +3,13 @@ import { summarise, type Summary, type Verification, type VerifyInput } from '..
 import { type Chain, type ChainLink, type ChainNode, missingLink, nodesOf } from './chain.ts';
 import type { ChainCache } from './chain-cache.ts';
 import type { LinkKind } from './claims.ts';
-import type { LogPorts } from './judge-link.ts';
+import type { LinkContext, LogPorts } from './judge-link.ts';
 import { scoreChain } from './score-chain.ts';
 import { findReproduction, findReview } from './second-opinion.ts';
 import { walkChain, type WalkPorts } from './walk.ts';
 
-export interface ChainInput extends Omit<VerifyInput, 'attestations'>, WalkPorts, LogPorts {
+export interface ChainInput
+  extends Omit<VerifyInput, 'attestations'>, WalkPorts, LogPorts, Pick<LinkContext, 'isOwnKey'> {
   /** Of the home's policy of origins; what it keeps makes judging again cheap. */
   readonly cache: ChainCache;
 }
@@ -51,8 +52,10 @@ function summaryOf(root: ChainNode, failures: readonly ChainLink[]): Omit<Summar
   }
   const [trusted] = origins;
   if (trusted !== undefined) return { verdict: 'verified', signatures, origins, decisive: trusted };
-  const verdict = signatures.length > 0 ? 'untrusted' : 'unsigned';
-  return { verdict, signatures, origins, decisive: signatures[0] ?? null };
+  // That it was started here says nothing of who made it.
+  const claimed = root.links.filter(({ kind }) => kind !== 'deploy').flatMap((link) => link.signatures);
+  const verdict = claimed.length > 0 ? 'untrusted' : 'unsigned';
+  return { verdict, signatures, origins, decisive: claimed[0] ?? null };
 }
 
 function hasSecondOpinion({ root, isTruncated }: Chain, { caps }: ChainInput): boolean {
