@@ -38,7 +38,7 @@ function readEntry(journal: Pick<Journal, 'read'>, index: number, warn: (why: st
 }
 
 /** Those of a journal that another process may be writing. */
-export function leavesOfReader(open: () => JournalReader): LogLeaves {
+export function leavesOfReader(open: () => Pick<JournalReader, 'entriesAt'>): LogLeaves {
   const kept = new Map<number, Buffer | null>();
   return {
     at: (index) => kept.get(index),
