@@ -81,7 +81,8 @@ export class Look {
   #attestationsOf(subject: Digest): readonly StoredAttestation[] {
     const known = this.#read.get(subject);
     if (known !== undefined) return known;
-    const all = [...this.#context.attestations.list(subject), ...this.#beside.attestationsOf(subject)];
+    const kept = this.#context.attestations.list(subject).map(placed);
+    const all = [...kept, ...this.#beside.attestationsOf(subject)];
     this.#read.set(subject, all);
     return all;
   }
@@ -91,6 +92,14 @@ export class Look {
     if (leaf === undefined) this.unread.add(index);
     return leaf ?? null;
   }
+}
+
+/** An index that no log has. */
+const NOWHERE = -1;
+
+/** What a home keeps was logged: one whose place is not known has lost it, and is none that came in a file. */
+function placed(attestation: StoredAttestation): StoredAttestation {
+  return attestation.logIndex === null ? { ...attestation, logIndex: NOWHERE } : attestation;
 }
 
 /** The same, reading what it needs of a journal that another process writes: each step of the chain names the entries of the next. */
