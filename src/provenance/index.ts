@@ -15,11 +15,13 @@ export {
 export { type PublicKey, type Signer } from './ed25519.ts';
 export { excerptOf } from './excerpt.ts';
 export { ProvenanceError, type ProvenanceErrorCode } from './errors.ts';
+export { KEY_EVENT_MEDIA_TYPE } from './key-events.ts';
+export { type KeyLog } from './key-log.ts';
 export {
-  KEY_EVENT_MEDIA_TYPE,
   type KeyEvent,
   type Keyring,
   openKeyring,
+  type RevokeRequest,
   shortKeyId,
   type TrustRequest,
 } from './keyring.ts';

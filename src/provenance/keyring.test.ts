@@ -5,17 +5,18 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { digestOf } from '../artifact/index.ts';
+import { type LoggedKeyring, openLoggedKeyring } from '../../test/keyring-fixture.ts';
 import { makeKeyPair } from './ed25519.ts';
-import { type Keyring, openKeyring, parseLeaf, ProvenanceError, shortKeyId, type TrustRequest } from './index.ts';
-import { saveKeyringState } from './key-records.ts';
+import { openKeyring, parseLeaf, ProvenanceError, shortKeyId, type TrustRequest } from './index.ts';
+import { EMPTY_KEYRING, saveKeyring } from './key-records.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 2);
 let dir: string;
-let ring: Keyring;
+let ring: LoggedKeyring;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'provost-keys-'));
-  ring = openKeyring(dir, 'home:3f9a01');
+  ring = openLoggedKeyring(dir, 'home:3f9a01');
 });
 
 afterEach(() => {
@@ -203,6 +204,6 @@ it('says when the file cannot be read, and leaves no half-written file when it c
   const path = join(dir, 'keyring.json');
   mkdirSync(path);
   expect(() => ring.state()).toThrow(withCode('PROVENANCE_KEYRING'));
-  expect(() => saveKeyringState(path, { keys: [], trust: [] })).toThrow('EISDIR');
+  expect(() => saveKeyring(path, EMPTY_KEYRING)).toThrow('EISDIR');
   expect(readdirSync(dir)).toEqual(['keyring.json']);
 });

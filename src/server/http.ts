@@ -117,9 +117,15 @@ const keyCommand = z.discriminatedUnion('do', [
     role: z.enum(['publisher', 'builder', 'reviewer', 'operator']),
     scope: z.string().max(512),
     predicateTypes: z.array(z.string().max(512)).max(64),
+    sinceIndex: z.int().min(0).nullable().optional(),
   }),
   z.strictObject({ do: z.literal('rotate'), key: z.string().max(128) }),
-  z.strictObject({ do: z.literal('revoke'), key: z.string().max(128), reason: z.string().max(1000) }),
+  z.strictObject({
+    do: z.literal('revoke'),
+    key: z.string().max(128),
+    reason: z.string().max(1000),
+    lastValidIndex: z.int().min(0).nullable().optional(),
+  }),
 ]);
 
 const attestBody = z.strictObject({
