@@ -1,7 +1,9 @@
 // Key events: the documents of the leaves that change a keyring, and what each of them changes. Pure.
 import { z } from 'zod';
 
-import { canonicalJson, KIB, rfc3339 } from '../base/index.ts';
+import { canonicalJson, exitStatus, KIB, messageOf, rfc3339 } from '../base/index.ts';
+import { ProvenanceError } from './errors.ts';
+import { faultsOf } from './excerpt.ts';
 import {
   checkRotation,
   keyId,
@@ -73,15 +75,17 @@ export function encodeKeyEvent(event: KeyEventDocument): Buffer {
 /**
  * Reads what a leaf's document says.
  *
- * @throws ProvenanceError PROVENANCE_JSON, ZodError when it is no key event, Error when its leaf is not that of such an event
+ * @throws ProvenanceError PROVENANCE_KEY_EVENT when it is no key event, or its leaf not that of this event
  */
 export function parseKeyEvent(bytes: Uint8Array, leaf: Leaf): KeyEventDocument {
-  const event = keyEvent.parse(parseStrictJson(bytes, { what: 'the key event', bytesMax: EVENT_BYTES_MAX }));
-  // A revocation under the leaf of another key would be overlooked by all who read leaves alone.
-  if (leaf.kind !== kindOfEvent[event.event] || leaf.keys.length !== 1 || leaf.keys[0] !== event.key.id) {
-    throw new Error('its leaf is not that of this event');
-  }
-  return event;
+  return asKeyEvent(() => {
+    const event = keyEvent.parse(parseStrictJson(bytes, { what: 'the document', bytesMax: EVENT_BYTES_MAX }));
+    // A revocation under the leaf of another key would be overlooked by all who read leaves alone.
+    if (leaf.kind !== kindOfEvent[event.event] || leaf.keys.length !== 1 || leaf.keys[0] !== event.key.id) {
+      throw new Error('its leaf is not that of this event');
+    }
+    return event;
+  });
 }
 
 /** A trust record as an event's document has it. */
@@ -92,9 +96,26 @@ export function wireTrust({ sinceMs: _, expiresMs, ...rest }: TrustRecord): Said
 /**
  * The keyring after an event that the log has at `index`.
  *
- * @throws ProvenanceError PROVENANCE_KEY_FORM, PROVENANCE_SIGNATURE or Error when the event does not follow from what is known
+ * @throws ProvenanceError PROVENANCE_KEY_EVENT when the event does not follow from what is known
  */
 export function applyKeyEvent(state: KeyringState, event: KeyEventDocument, index: number): KeyringState {
+  return asKeyEvent(() => applied(state, event, index));
+}
+
+function asKeyEvent<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const why = error instanceof z.ZodError ? faultsOf(error) : messageOf(error);
+    throw new ProvenanceError('PROVENANCE_KEY_EVENT', `the key event does not count: ${why}`, {
+      exit: exitStatus.verificationFailed,
+      hint: 'Changes of keys come from provost key alone; provost key list shows what holds.',
+      cause: error,
+    });
+  }
+}
+
+function applied(state: KeyringState, event: KeyEventDocument, index: number): KeyringState {
   switch (event.event) {
     case 'generated':
       return { ...state, keys: [...state.keys, newKey(state, event)] };
