@@ -35,6 +35,7 @@ export {
   TEST_RESULT_TYPE,
 } from './lifecycle.ts';
 export { type KeyRecord, type KeyringState, type KnownKey, type TrustRecord, type TrustRole } from './key-records.ts';
+export { requireOperator, signDocument } from './operator.ts';
 export { type Leaf, type LeafInput, type LeafKind, leafKinds, makeLeaf, parseLeaf } from './leaf.ts';
 export { parseSigstoreBundle, type SigstoreBundle } from './sigstore/bundle.ts';
 export {
