@@ -150,16 +150,16 @@ export async function noteIncident(
   }
   const resolution = note.state === 'resolved' ? { reason: note.reason, at: rfc3339(context.clock.nowMs()) } : null;
   // The log first: a lifted cap raises scores.
-  await recordPersonal(context, {
-    key: note.key,
-    artifactName: context.workloads.get(incident.workload)?.revision.artifact.name ?? incident.artifact,
+  const entry = {
     kind: 'incident',
     type: documentTypes.incident,
     document: { ...incident, state: note.state, resolution, note: note.reason },
     subjects: [incident.artifact],
     parents: [],
     flush: true,
-  });
+  } as const;
+  const artifactName = context.workloads.get(incident.workload)?.revision.artifact.name ?? incident.artifact;
+  await recordPersonal(context, entry, { key: note.key, artifactName });
   Object.assign(incident, { state: note.state, resolution });
   keep(context, incident);
   refreshFindings(context, incident.artifact, []);

@@ -1,11 +1,14 @@
 // Key events as use cases: what changes the keyring is also an entry in the journal.
+import { setImmediate } from 'node:timers/promises';
+
 import type { Digest } from '../artifact/index.ts';
 import { messageOf, rfc3339 } from '../base/index.ts';
 import { type KeyEvent, type KeyLog, type Keyring, type KnownKey, openKeyring } from '../provenance/index.ts';
 import type { EngineContext } from './context.ts';
 import { homeAt } from './home.ts';
-import { reassessAll } from './reassessing.ts';
+import { reassess, reassessAll } from './reassessing.ts';
 import { issuerOf } from './recording.ts';
+import type { Running } from './running.ts';
 
 /** One change of the keyring. `key` is a name or a key id. */
 export type KeyCommand =
@@ -72,8 +75,21 @@ export async function changeKeys(context: EngineContext, command: KeyCommand): P
     const event = prepare(context, command);
     return keep(context, event);
   });
-  await reassessAll(context);
+  await reassessAfter(context, key);
   return keyDocument(context.keyring, key, logIndex);
+}
+
+/** Judges what runs anew. What the key's owner vouched for comes first: its fall waits for nobody else's judgement. */
+async function reassessAfter(context: EngineContext, { owner }: KnownKey): Promise<void> {
+  const all = [...context.workloads.values()];
+  const isConcerned = ({ publishers }: Running): boolean => publishers.includes(owner);
+  const underWay = all.filter(isConcerned).map((running) => reassess(context, running));
+  for (const running of all.filter((one) => !isConcerned(one))) {
+    // The limits of those before are written meanwhile.
+    await setImmediate();
+    underWay.push(reassess(context, running));
+  }
+  await Promise.all(underWay);
 }
 
 /** Brings the keyring in line with the log. Once, before anything is judged by it. @throws ProvenanceError PROVENANCE_KEYRING */

@@ -40,14 +40,14 @@ function log(
   running: Running,
   { override, key }: { readonly override: Override | null; readonly key: string | null },
 ): Promise<number> {
-  return recordPersonal(context, {
-    key,
-    artifactName: running.revision.artifact.name,
+  const { digest, name } = running.revision.artifact;
+  const entry = {
     kind: 'override',
     type: documentTypes.override,
     document: { workload: running.name, override },
-    subjects: [running.revision.artifact.digest],
+    subjects: [digest],
     parents: [running.standing.logIndex],
     flush: true,
-  });
+  } as const;
+  return recordPersonal(context, entry, { key, artifactName: name });
 }

@@ -8,6 +8,9 @@ const HOST_KEY_NAME = 'host';
 
 interface PersonalEntry extends Entry {
   readonly document: Readonly<Record<string, unknown>>;
+}
+
+interface Author {
   /** Name or id of the person's key; null: nobody in particular. */
   readonly key: string | null;
   /** What the scope of an operator's trust is matched with. */
@@ -20,11 +23,10 @@ interface PersonalEntry extends Entry {
  *
  * @throws ProvenanceError PROVENANCE_KEY_UNKNOWN, PROVENANCE_KEY_RETIRED, PROVENANCE_KEY_PRIVATE, PROVENANCE_KEY_ROLE
  */
-export function recordPersonal(context: EngineContext, personal: PersonalEntry): Promise<number> {
-  const { key: asked, artifactName, ...entry } = personal;
-  const key = asked === null ? hostKey(context) : operatorKey(context, asked, personal);
+export function recordPersonal(context: EngineContext, entry: PersonalEntry, author: Author): Promise<number> {
+  const key = author.key === null ? hostKey(context) : operatorKey(context, author.key, entry.type, author);
   if (key === null) return record(context, entry);
-  const signedBy = { as: asked === null ? 'host' : 'operator', key: key.name, owner: key.owner };
+  const signedBy = { as: author.key === null ? 'host' : 'operator', key: key.name, owner: key.owner };
   const signer = context.keyring.openSigner(key.id);
   const envelope = signDocument(entry.type, { ...entry.document, signedBy }, signer);
   const document: unknown = JSON.parse(envelope.toString());
@@ -33,10 +35,11 @@ export function recordPersonal(context: EngineContext, personal: PersonalEntry):
 
 function operatorKey(
   { keyring, clock }: EngineContext,
-  asked: string,
-  { type, artifactName }: PersonalEntry,
+  nameOrId: string,
+  type: string,
+  { artifactName }: Author,
 ): KnownKey {
-  const key = keyring.findKey(asked);
+  const key = keyring.findKey(nameOrId);
   requireOperator(keyring.state(), key, { type, artifactName, nowMs: clock.nowMs() });
   return key;
 }

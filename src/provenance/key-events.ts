@@ -89,8 +89,10 @@ export function parseKeyEvent(bytes: Uint8Array, leaf: Leaf): KeyEventDocument {
 }
 
 /** A trust record as an event's document has it. */
-export function wireTrust({ sinceMs: _, expiresMs, ...rest }: TrustRecord): Said<'trusted'>['trust'] {
-  return { ...rest, expires: expiresMs === null ? null : rfc3339(expiresMs) };
+export function wireTrust({ expiresMs, ...record }: TrustRecord): Said<'trusted'>['trust'] {
+  const { keyId: id, role, scope, predicateTypes, sinceIndex } = record;
+  const expires = expiresMs === null ? null : rfc3339(expiresMs);
+  return { keyId: id, role, scope, predicateTypes, sinceIndex, expires };
 }
 
 /**
@@ -131,6 +133,8 @@ function applied(state: KeyringState, event: KeyEventDocument, index: number): K
         logIndex: index,
         lastValidIndex: event.lastValidIndex,
       });
+    default:
+      return event satisfies never;
   }
 }
 

@@ -20,7 +20,6 @@ import {
   badKeyring,
   encodeRotation,
   keyName,
-  type KeyringFile,
   type KeyringState,
   type KnownKey,
   loadKeyring,
