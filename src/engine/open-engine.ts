@@ -19,6 +19,7 @@ import { driverNameOf, probeDrivers } from './drivers.ts';
 import type { Engine } from './engine.ts';
 import { EventBus } from './event-bus.ts';
 import type { Home } from './home.ts';
+import { openPlaces } from './journal-places.ts';
 import { reconcileKeys } from './keys.ts';
 import { Policies, readHomePolicy } from './policies.ts';
 import { PublisherHistory } from './publisher-history.ts';
@@ -77,7 +78,7 @@ async function openContext(home: Home, stack: AsyncDisposableStack): Promise<Eng
     memory,
     publishers,
     keyring: openKeyring(home.keysDir, issuerOf(home)),
-    attestations: openAttestationStore(home.attestationsDir),
+    attestations: openAttestationStore(home.attestationsDir, openPlaces(journal)),
     policies: new Policies(readHomePolicy(home.policyFile), content),
     events: openEvents(store),
     attachments: new Attachments(),
