@@ -71,9 +71,9 @@ $ provost key revoke alice --last-valid ${index}
 ...
 ? 3
 $ provost key list
-NAME   ID    TRUST            SCOPE  PRIVATE  CREATED
-alice  <id>  revoked after ${index}  <…>
-bob    <id>  publisher <…>
+NAME   ID<…>TRUST            SCOPE  PRIVATE  CREATED
+alice  <id>  revoked after ${index}  *      yes      <t>
+bob    <id>  publisher        *      yes      <t>
 `);
     const keys = (await home.ok('key', 'list', '--json'))
       .trim()
@@ -105,9 +105,11 @@ revoked
     writeFileSync(keyring(), good.replace('"scope":"*"', '"scope":"**"'));
     await run(`
 $ provost key generate carol
-! provost: <…>it trusts key '<name>' as publisher for '**', which the log does not have<…>
+! provost: the supervisor did not come up; its log ends with
+!   provost supervisor: PROVENANCE_KEYRING: the keyring HOME/keys/keyring.json cannot be used: it trusts key '<name>' as publisher for '**', which the log does not have
+!     Move that file away: the next supervisor makes it again from the log, which has every change of keys.
 ...
-? 4
+? 6
 `);
     renameSync(keyring(), join(home.dir, 'aside.json'));
     await home.ok('key', 'generate', 'carol');
