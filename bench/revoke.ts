@@ -46,14 +46,14 @@ if (!isMainThread && parentPort !== null) watch(workerData as Watched);
 function watch({ files, count }: Watched): void {
   const before = files.map(readLimit);
   const seen = new Map<number, string>();
-  parentPort?.postMessage('ready');
+  parentPort?.postMessage('ready', []);
   const until = process.hrtime.bigint() + BigInt(WAIT_MS) * 1_000_000n;
   const round = (): void => {
     for (const [at, file] of files.entries()) {
       if (seen.has(at) || readLimit(file) === before[at]) continue;
       seen.set(at, String(process.hrtime.bigint()));
     }
-    if (seen.size >= count || process.hrtime.bigint() > until) parentPort?.postMessage([...seen]);
+    if (seen.size >= count || process.hrtime.bigint() > until) parentPort?.postMessage([...seen], []);
     else setTimeout(round, 1);
   };
   round();

@@ -118,24 +118,13 @@ function asKeyEvent<T>(read: () => T): T {
 }
 
 function applied(state: KeyringState, event: KeyEventDocument, index: number): KeyringState {
-  switch (event.event) {
-    case 'generated':
-      return { ...state, keys: [...state.keys, newKey(state, event)] };
-    case 'trusted':
-      return applyTrust(state, event);
-    case 'rotated':
-      return applyRotation(state, event, index);
-    case 'revoked':
-      if (event.lastValidIndex !== null && event.lastValidIndex >= index) throw new Error('it vouches for the future');
-      return applyRevocation(state, event.key.id, {
-        reason: event.reason,
-        atMs: Date.parse(event.time),
-        logIndex: index,
-        lastValidIndex: event.lastValidIndex,
-      });
-    default:
-      return event satisfies never;
-  }
+  if (event.event === 'generated') return { ...state, keys: [...state.keys, newKey(state, event)] };
+  if (event.event === 'trusted') return applyTrust(state, event);
+  if (event.event === 'rotated') return applyRotation(state, event, index);
+  const { reason, lastValidIndex } = event;
+  if (lastValidIndex !== null && lastValidIndex >= index) throw new Error('it vouches for the future');
+  const revoked = { reason, atMs: Date.parse(event.time), logIndex: index, lastValidIndex };
+  return applyRevocation(state, event.key.id, revoked);
 }
 
 /** The keyring in which a key is revoked; of two revocations the stricter one stays. */

@@ -48,7 +48,7 @@ const placeSetup = z.strictObject({
   /** What the predicate claims of its time. */
   claims: z.string().optional(),
   /** What is done after the attestation was made. */
-  then: z.enum(['revoke', 'revoke wholly', 'rotate']).optional(),
+  afterwards: z.enum(['revoke', 'revoke wholly', 'rotate']).optional(),
   lastValidIndex: z.int().optional(),
   sinceIndex: z.int().optional(),
   artifactName: z.string().optional(),
@@ -66,10 +66,10 @@ function tryPlace(setup: unknown): Outcome {
     const signer = ring.openSigner('alice');
     const predicate = { finishedOn: claims };
     const made = attest({ subjects: [artifact], predicateType: RELEASE_TYPE, predicate, signer, issuer: ISSUER });
-    if (rest.then === 'rotate') ring.rotateKey({ key: 'alice', nowMs: NOW_MS });
+    if (rest.afterwards === 'rotate') ring.rotateKey({ key: 'alice', nowMs: NOW_MS });
     const revocation = { key: 'alice', reason: 'stolen', nowMs: NOW_MS };
-    if (rest.then === 'revoke') ring.revokeKey({ ...revocation, lastValidIndex });
-    if (rest.then === 'revoke wholly') ring.revokeKey(revocation);
+    if (rest.afterwards === 'revoke') ring.revokeKey({ ...revocation, lastValidIndex });
+    if (rest.afterwards === 'revoke wholly') ring.revokeKey(revocation);
     const attestation = { digest: made.digest, bytes: made.bytes, logIndex: at };
     const { verdict, signatures, findings } = verifyArtifact({
       artifact: { ...artifact, name: artifactName },
