@@ -11,10 +11,8 @@ import {
   type ChainInput,
   type ChainVerification,
   DEPLOY_TYPE,
-  type Keyring,
   type KeyringState,
   makeSlsaProvenance,
-  openKeyring,
   PACKAGE_TYPE,
   parseOriginPolicy,
   RELEASE_TYPE,
@@ -28,6 +26,7 @@ import {
   type TrustRole,
   verifyChain,
 } from '../src/provenance/index.ts';
+import { type LoggedKeyring, openLoggedKeyring } from './keyring-fixture.ts';
 
 export const CHAIN_NOW_MS = Date.UTC(2026, 0, 2);
 export const CHAIN_CAPS = {
@@ -126,14 +125,14 @@ export type Said = readonly [predicateType: string, predicate: unknown];
 /** A log and a store of attestations, in memory; the keyring is a real one. */
 export class ChainFixture implements Disposable {
   readonly #dir = mkdtempSync(join(tmpdir(), 'provost-chain-'));
-  readonly keyring: Keyring;
+  readonly keyring: LoggedKeyring;
   readonly cache = new ChainCache(ORIGINS);
   readonly log: Buffer[] = [];
   readonly attestations = new Map<Digest, StoredAttestation[]>();
   #state: KeyringState | null = null;
 
   constructor() {
-    this.keyring = openKeyring(this.#dir, 'home:test');
+    this.keyring = openLoggedKeyring(this.#dir, 'home:test');
     for (const [name, role] of Object.entries(PEOPLE)) {
       this.keyring.generateKey({ name, nowMs: CHAIN_NOW_MS });
       if (role === null) continue;

@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/artifact/index.ts';
 import { openHome, type VerificationDocument } from '../../src/engine/index.ts';
 import { openJournal, publicKeyOf } from '../../src/ledger/index.ts';
-import { attest, type Keyring, openAttestationStore, openKeyring } from '../../src/provenance/index.ts';
+import { attest, openAttestationStore } from '../../src/provenance/index.ts';
 import { CHAIN_NOW_MS, COMMIT, resourceOf, type Said, says, things } from '../chain-fixture.ts';
 import { openTestHome, type TestHome } from '../home-fixture.ts';
+import { type LoggedKeyring, openLoggedKeyring } from '../keyring-fixture.ts';
 import { runTranscript } from './transcript.ts';
 
 const APP = digestOf('the artifact\n');
@@ -18,17 +19,17 @@ const HOSTILE = '<script>"alert"</script>\u202E';
 
 interface Prepared {
   readonly home: TestHome;
-  readonly keyring: Keyring;
+  readonly keyring: LoggedKeyring;
 }
 
 function prepare(): Prepared {
   const home = openTestHome();
   const { keysDir } = openHome(home.dir);
   writeFileSync(join(home.dir, 'app'), 'the artifact\n');
-  return { home, keyring: openKeyring(keysDir, 'home:test') };
+  return { home, keyring: openLoggedKeyring(keysDir, 'home:test') };
 }
 
-function trust(keyring: Keyring, name: string, role: 'publisher' | 'builder', publicPem: string | null): void {
+function trust(keyring: LoggedKeyring, name: string, role: 'publisher' | 'builder', publicPem: string | null): void {
   const rest = { scope: '*', predicateTypes: [], expiresMs: null, nowMs: CHAIN_NOW_MS };
   keyring.trustKey({ key: name, publicPem, role, ...rest });
 }
