@@ -128,6 +128,8 @@ function nodesFunction(constants: Constants): WasmFunction {
     (code, lane) => loadLane(code, lane, { address: get(from), offset: NODES_AT + (lane + 1) * PAIR_BYTES - 4 }),
     get(first),
   );
+  const zeros = locals.words.slice(1, -1).map((): Word => ({ same: 0 }));
+  const lastBlock = [{ local: first }, ...zeros, { same: NODE_BITS }];
   const group = [
     beginHash(constants, locals),
     // The prefix takes the place of the byte before the pair.
@@ -140,7 +142,7 @@ function nodesFunction(constants: Constants): WasmFunction {
     ),
     // The second block: the last byte of the pair, the one bit of the padding, and the length.
     set(first, or(and(lastBytes, constants.load(0xff00_0000)), constants.load(0x0080_0000))),
-    compress(constants, locals, [{ local: first }, ...Array<Word>(14).fill({ same: 0 }), { same: NODE_BITS }]),
+    compress(constants, locals, lastBlock),
     storeHashes(locals, get(to)),
     set(from, i32Add(get(from), i32(LANES * PAIR_BYTES))),
     set(to, i32Add(get(to), i32(LANES * HASH_BYTES))),

@@ -6,6 +6,7 @@ import { EMPTY_ROOT, HASH_BYTES, hashLeaves, hashNode, hashPerfect } from './tre
 /** A file of a log. */
 export interface TileFile {
   readonly name: TileName;
+  /** Those of a bundle are put together when they are asked for. */
   readonly bytes: Buffer;
 }
 
@@ -57,7 +58,7 @@ export class TreeEdge {
     if (this.#bundle.length < TILE_WIDTH) return;
     this.#hashEntries();
     const name: TileName = { level: 'entries', index: this.#size / TILE_WIDTH - 1, width: TILE_WIDTH };
-    this.#full.push({ name, bytes: encodeBundle(this.#bundle) });
+    this.#full.push(bundleFile(name, this.#bundle));
     this.#bundle = [];
   }
 
@@ -105,7 +106,7 @@ export class TreeEdge {
     if (this.#bundle.length > 0) {
       const index = Math.floor(this.#size / TILE_WIDTH);
       const name: TileName = { level: 'entries', index, width: this.#bundle.length };
-      files.push({ name, bytes: encodeBundle(this.#bundle) });
+      files.push(bundleFile(name, [...this.#bundle]));
     }
     return files;
   }
@@ -124,6 +125,15 @@ export class TreeEdge {
     for (const { hashes, count } of this.#levels) root = foldLevel(hashes, count, root);
     return root ?? EMPTY_ROOT;
   }
+}
+
+function bundleFile(name: TileName, entries: readonly Uint8Array[]): TileFile {
+  return {
+    name,
+    get bytes() {
+      return encodeBundle(entries);
+    },
+  };
 }
 
 function emptyTile(index: number): EdgeTile {

@@ -59,7 +59,7 @@ export interface Place {
 
 /** A module with a memory of one page of 64 KiB, exported as `memory`, which holds `data` from address 0 on. */
 export function wasmModule(functions: readonly WasmFunction[], data: Uint8Array): Uint8Array<ArrayBuffer> {
-  const types = functions.map(({ params }) => [FUNCTION_TYPE, vector(Array<Code>(params).fill([I32])), 0]);
+  const types = functions.map(({ params }) => [FUNCTION_TYPE, vector(Array.from({ length: params }, () => [I32])), 0]);
   const exported = functions.map(({ name }, index) => [text(name), 0x00, index]);
   const bodies = functions.map(({ vectors, code }) => sized([1, vectors, V128, code, END]));
   const indexes = functions.map((_, index) => [index]);
