@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MIB } from '../src/base/index.ts';
 import { makePublicLog, openPublicLog, type PublicLog, type PublicLogOptions } from '../src/ledger/index.ts';
-import { type BenchRow, percentile, runAlone } from './row.ts';
+import { type BenchRow, percentile, runAsProvost } from './row.ts';
 
 const RATE_MIN = 20_000;
 const INDEX_MS_MAX = 50;
@@ -198,4 +198,4 @@ function text(count: number): string {
   return Math.round(count).toLocaleString('en');
 }
 
-await runAlone(import.meta, run);
+await runAsProvost(import.meta, run);
