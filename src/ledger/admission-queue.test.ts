@@ -40,6 +40,15 @@ it('refuses more than it can hold while answers are slow, and goes on when they 
   await expect(queue.ask(ENTRY)).resolves.toBeUndefined();
 });
 
+it('refuses more short ones than it can hold', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const queue = new AdmissionQueue(() => promise);
+  const asked = Promise.allSettled(Array.from({ length: 66_000 }, () => queue.ask(ENTRY)));
+  resolve();
+  const refused = (await asked).filter(({ status }) => status === 'rejected').length;
+  expect([refused > 100, refused < 10_000]).toEqual([true, true]);
+});
+
 it('gives the turn on of one whose question failed at once', async () => {
   const queue = new AdmissionQueue(() => {
     throw new Error('no answer');
