@@ -9,7 +9,7 @@ export { type LogSource, openLogSource } from './log-source.ts';
 export { updateMirror } from './mirror.ts';
 export { makeSignerKey, type NoteVerifier, parseCosignerKey, parseVerifierKey } from './note-key.ts';
 export { openJournal } from './own-journal.ts';
-export { makePublicLog, openPublicLog, type PublicLog, publicKeyOf } from './public-log.ts';
+export { makePublicLog, openPublicLog, type PublicLog, type PublicLogOptions, publicKeyOf } from './public-log.ts';
 export { encodeReceipt, verifyReceipt } from './receipt.ts';
 export { readServedFile, type ServedFile } from './served-file.ts';
 export { openTileTree } from './tile-tree.ts';

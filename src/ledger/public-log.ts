@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { exitStatus } from '../base/index.ts';
+import { AdmissionQueue, type Admit } from './admission-queue.ts';
 import { stoppedSince } from './batch-queue.ts';
 import { makeJournalFolder, writeError } from './disk.ts';
 import { type DuplicateIndex, openDuplicateIndex } from './duplicate-index.ts';
@@ -43,6 +44,8 @@ export interface PublicLogOptions {
   readonly witnesses: readonly WitnessAddress[];
   /** Witnesses that must have cosigned a checkpoint before it is published. */
   readonly quorum: number;
+  /** Asked for each entry that is not there yet; without it the log takes any. */
+  readonly admit?: Admit;
 }
 
 /**
@@ -74,7 +77,7 @@ export function publicKeyOf(dir: string): string | null {
  *
  * @throws LedgerError LEDGER_LOCKED, LEDGER_CORRUPT, LEDGER_KEY, LEDGER_NO_SPACE, LEDGER_STOPPED
  */
-export async function openPublicLog({ dir, witnesses, quorum }: PublicLogOptions): Promise<PublicLog> {
+export async function openPublicLog({ dir, witnesses, quorum, admit }: PublicLogOptions): Promise<PublicLog> {
   const signer = parseSignerKey(readKey(dir));
   const ended = new AbortController();
   const client = new WitnessClient();
@@ -93,13 +96,15 @@ export async function openPublicLog({ dir, witnesses, quorum }: PublicLogOptions
   };
   const log = await openTileLog({ ...options, cosign: witnesses.length === 0 ? null : cosign }, lock);
   const indexFile = join(dir, 'duplicates.sqlite');
-  return new UniqueLog(log, openDuplicateIndex(indexFile), { origin: signer.name, indexFile, ended });
+  const admission = admit === undefined ? null : new AdmissionQueue(admit);
+  return new UniqueLog(log, openDuplicateIndex(indexFile), { origin: signer.name, indexFile, ended, admission });
 }
 
 interface Facts {
   readonly origin: string;
   readonly indexFile: string;
   readonly ended: AbortController;
+  readonly admission: AdmissionQueue | null;
 }
 
 class UniqueLog implements PublicLog {
@@ -142,23 +147,30 @@ class UniqueLog implements PublicLog {
     const found = this.#withIndex((index) => index.find(leafHash));
     if (this.#failed !== null) return Promise.reject(stoppedSince(this.#failed));
     if (found !== null) return Promise.resolve(found);
-    const added = this.#log.append(entry, { flush: true }).then(
-      (index) => {
-        this.#pending.delete(key);
-        // Promises of one batch settle in the order of their indexes, so that this is the order of the log.
-        this.#withIndex((entries) => entries.add(leafHash));
-        this.#unkept += 1;
-        if (this.#unkept >= KEPT_TOGETHER) this.#keep();
-        else this.#timer ??= setTimeout(() => this.#keep(), KEEP_AFTER_MS);
-        return index;
-      },
-      (error: unknown) => {
-        this.#pending.delete(key);
-        throw error;
-      },
-    );
+    const added = this.#enter(entry, leafHash).finally(() => this.#pending.delete(key));
     this.#pending.set(key, added);
     return added;
+  }
+
+  async #enter(entry: Uint8Array, leafHash: Buffer): Promise<number> {
+    const { admission } = this.#facts;
+    if (admission === null) return this.#append(entry, leafHash);
+    checkBytes(entry);
+    // A copy: the caller may use its buffer again before the answer.
+    const bytes = Buffer.from(entry);
+    await admission.ask(bytes);
+    return this.#append(bytes, leafHash);
+  }
+
+  #append(entry: Uint8Array, leafHash: Buffer): Promise<number> {
+    return this.#log.append(entry, { flush: true }).then((index) => {
+      // Promises of one batch settle in the order of their indexes, so that this is the order of the log.
+      this.#withIndex((entries) => entries.add(leafHash));
+      this.#unkept += 1;
+      if (this.#unkept >= KEPT_TOGETHER) this.#keep();
+      else this.#timer ??= setTimeout(() => this.#keep(), KEEP_AFTER_MS);
+      return index;
+    });
   }
 
   receipt(index: number): Promise<Buffer> {

@@ -11,6 +11,7 @@ export {
   type SignaturePolicy,
   signEnvelope,
   verifyEnvelope,
+  verifyEnvelopeAsync,
 } from './dsse.ts';
 export { type PublicKey, type Signer } from './ed25519.ts';
 export { excerptOf } from './excerpt.ts';
