@@ -17,7 +17,16 @@ export type { NumberedEvent } from './event-bus.ts';
 export { freezeHome } from './freezing.ts';
 export { findHome, type Home, openHome } from './home.ts';
 export { type KeyCommand, type KeyDocument, listKeyDocuments } from './keys.ts';
-export { makePublicLog, type PublicLog, readServedFile, type ServedFile, type Witness } from '../ledger/index.ts';
+export {
+  type GoSumLog,
+  type LogFormat,
+  makePublicLog,
+  parseLogFormat,
+  type PublicLog,
+  readServedFile,
+  type ServedFile,
+  type Witness,
+} from '../ledger/index.ts';
 export {
   checkReceipt,
   type CheckpointDocument,
