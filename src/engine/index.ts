@@ -2,6 +2,7 @@
 export { type TarInput, writeOciLayout } from '../artifact/index.ts';
 export { openAttachment } from '../sandbox/index.ts';
 export { type BundleDocument, type BundleOptions, verifyBundle } from './bundles.ts';
+export type { AdmitEnvelope, EnvelopeLog } from './admitting-envelopes.ts';
 export { examineHost, type HostCheck, type HostReport } from './doctor.ts';
 export type {
   AttestationDocument,
@@ -35,6 +36,7 @@ export {
   openWitnessAt,
   proveEntry,
   readCheckpoint,
+  type ServedLog,
   serveLog,
   verifyLog,
 } from './logs.ts';

@@ -8,11 +8,13 @@ import {
   auditTree,
   type CheckpointPolicy,
   encodeReceipt,
+  type GoSumLog,
   hashLeaf,
   logFiles,
   type LogSource,
   makeSignerKey,
   type NoteVerifier,
+  openGoSumLog,
   openHostDisk,
   openLogSource,
   openPublicLog,
@@ -23,12 +25,15 @@ import {
   parseVerifierKey,
   type PublicLog,
   publicKeyOf,
+  readLogFormat,
   updateMirror,
   type VerifiedCheckpoint,
   verifyCheckpoint,
   verifyReceipt,
   type Witness,
+  type WitnessAddress,
 } from '../ledger/index.ts';
+import { type EnvelopeLog, openEnvelopeLog } from './admitting-envelopes.ts';
 import { EngineError } from './errors.ts';
 
 /** Whom a log is believed with. */
@@ -52,7 +57,7 @@ export interface CheckpointDocument {
 type Progress = (done: number, of: number) => void;
 
 /** A witness on the command line: URL=KEY. @throws LedgerError LEDGER_KEY; EngineError ENGINE_LOG */
-function parseWitness(text: string): { readonly url: string; readonly key: NoteVerifier } {
+function parseWitness(text: string): WitnessAddress {
   const at = text.indexOf('=');
   if (!/^https?:\/\//.test(text) || at < 0) {
     throw new EngineError('ENGINE_LOG', `'${text.slice(0, 80)}' is no witness`, {
@@ -63,13 +68,37 @@ function parseWitness(text: string): { readonly url: string; readonly key: NoteV
   return { url: text.slice(0, at), key: parseVerifierKey(text.slice(at + 1)) };
 }
 
-/** Opens a log for serving. @throws as `openPublicLog` */
-export function serveLog(options: {
+/** How a log is served. */
+export interface LogOptions {
   readonly dir: string;
-  readonly witnesses: readonly string[];
+  readonly witnesses: readonly WitnessAddress[];
   readonly quorum: number;
-}): Promise<PublicLog> {
-  return openPublicLog({ ...options, witnesses: options.witnesses.map(parseWitness) });
+  /** The home whose trusted keys a log of envelopes takes them by. */
+  readonly homeDir: string;
+}
+
+/** A log that is open for writing, by what it takes. */
+export type ServedLog =
+  | { readonly format: 'provost'; readonly log: EnvelopeLog }
+  | { readonly format: 'raw'; readonly log: PublicLog }
+  | { readonly format: 'gosum'; readonly log: GoSumLog };
+
+/** Opens a log for serving. @throws as `openPublicLog`; LedgerError LEDGER_FORMAT */
+export async function serveLog(
+  options: Omit<LogOptions, 'witnesses'> & { readonly witnesses: readonly string[] },
+): Promise<ServedLog> {
+  const opened = { ...options, witnesses: options.witnesses.map(parseWitness) };
+  const format = readLogFormat(options.dir);
+  switch (format) {
+    case 'provost':
+      return { format, log: await openEnvelopeLog(opened) };
+    case 'raw':
+      return { format, log: await openPublicLog(opened) };
+    case 'gosum':
+      return { format, log: await openGoSumLog(opened) };
+    default:
+      return format satisfies never;
+  }
 }
 
 function policyOf(target: string, { key, witnesses, quorum }: LogTrust): CheckpointPolicy {

@@ -1,8 +1,17 @@
 // Logs and witnesses over HTTP: static files by their paths, entries and checkpoints as bodies. @source https://c2sp.org/tlog-tiles, https://c2sp.org/tlog-witness
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 
-import { type GoSumLog, type PublicLog, readServedFile, type ServedFile, type Witness } from '../engine/index.ts';
+import {
+  type EnvelopeLog,
+  type GoSumLog,
+  type PublicLog,
+  readServedFile,
+  type ServedFile,
+  type ServedLog,
+  type Witness,
+} from '../engine/index.ts';
 import { exitStatus } from '../base/index.ts';
+import { envelopeRoute } from './envelope-routes.ts';
 import { errorDocumentOf, errorReply, statusOf } from './error-reply.ts';
 import { ServerError } from './server-error.ts';
 
@@ -12,6 +21,28 @@ const ENTRY_BODY_MAX = 64 * 1024;
 const CHECKPOINT_BODY_MAX = 128 * 1024;
 const YEAR_S = 31_536_000;
 const PLAIN_TEXT = 'text/plain; charset=utf-8';
+
+/** Serves a log by what it takes; its files are in `dir`. */
+export function servedLogServer(served: ServedLog, dir: string): FastifyInstance {
+  switch (served.format) {
+    case 'provost':
+      return envelopeLogServer(served.log, dir);
+    case 'raw':
+      return logServer(served.log, dir);
+    case 'gosum':
+      return goSumServer(served.log);
+    default:
+      return served satisfies never;
+  }
+}
+
+/** Serves a log of envelopes: GET its files, POST /add an envelope. */
+function envelopeLogServer(log: EnvelopeLog, dir: string): FastifyInstance {
+  const app = bareServer(ENTRY_BODY_MAX);
+  logFileRoutes(app, '', (path) => readServedFile(dir, path));
+  envelopeRoute(app, '/add', log.admit);
+  return app;
+}
 
 /** Serves a log: GET its files, POST /add an entry; the answer is the index, once the entry is durable. */
 export function logServer(log: PublicLog, dir: string): FastifyInstance {
