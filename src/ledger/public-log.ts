@@ -20,7 +20,6 @@ import {
 import { hasKey, makeKey, PUBLIC_KEY_FILE, readKey } from './log-key.ts';
 import { parseSignerKey } from './note-key.ts';
 import { openTileLog, type TileLog } from './tile-log.ts';
-import { hashLeaf } from './tree-hash.ts';
 import { type WitnessAddress, WitnessClient } from './witness-client.ts';
 import { takeWriterLock } from './writer-lock.ts';
 

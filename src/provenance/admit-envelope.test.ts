@@ -44,8 +44,9 @@ afterEach(() => {
 
 function trust(
   key: string,
-  { role = 'publisher' as TrustRole, types = [] as string[], sinceMs = NOW_MS, expiresMs = null as number | null } = {},
+  fields: { role?: TrustRole; types?: string[]; sinceMs?: number; expiresMs?: number } = {},
 ): void {
+  const { role = 'publisher', types = [], sinceMs = NOW_MS, expiresMs = null } = fields;
   ring.trustKey({ key, publicPem: null, role, scope: 'shop/*', predicateTypes: types, expiresMs, nowMs: sinceMs });
 }
 

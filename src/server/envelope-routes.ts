@@ -1,10 +1,11 @@
 // POST add of a log that takes verified envelopes alone: the body is the envelope, the answer its index once it is durable.
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 
 import { MIB } from '../base/index.ts';
 import type { AdmitEnvelope } from '../engine/index.ts';
 import { errorReply } from './error-reply.ts';
 import { Intake } from './intake.ts';
+import { ServerError } from './server-error.ts';
 
 /** As large as envelopes are read. */
 const ENVELOPE_BODY_MAX = 8 * MIB;
@@ -18,14 +19,15 @@ export function envelopeRoute(app: FastifyInstance, path: string, admit: AdmitEn
   app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    scope.setErrorHandler((error, _request, reply) => {
+      if (error instanceof ServerError && error.code === 'SERVER_OVERLOADED') reply.header('retry-after', '1');
+      return errorReply(error, reply);
+    });
+    // Before the body is read.
     scope.addHook('onRequest', async (request, reply) => {
       const declared = Number(request.headers['content-length'] ?? ENVELOPE_BODY_MAX);
-      try {
-        const held = intake.take(Math.min(declared, ENVELOPE_BODY_MAX));
-        reply.raw.once('close', () => held[Symbol.dispose]());
-      } catch (error) {
-        return errorReply(error, reply.header('retry-after', '1'));
-      }
+      const held = intake.take(Math.min(declared, ENVELOPE_BODY_MAX));
+      reply.raw.once('close', () => held[Symbol.dispose]());
     });
     scope.post(path, { bodyLimit: ENVELOPE_BODY_MAX }, async (request, reply) => {
       const { body } = request;

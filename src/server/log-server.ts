@@ -97,11 +97,11 @@ function sendText(reply: FastifyReply, text: string | Buffer): FastifyReply {
   return reply.header('cache-control', 'no-cache').type(PLAIN_TEXT).send(text);
 }
 
-function textError(error: unknown, _request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function textError(error: unknown, _request: FastifyRequest, reply: FastifyReply): void {
   const { error: told } = errorDocumentOf(error);
   // What is not there, by Go's client, is 404 and nothing else.
   const status = told.code === 'LEDGER_NO_RECORD' ? 404 : statusOf(told.exit);
-  return sendText(reply.code(status), `${told.message} (${told.code})\n`);
+  void sendText(reply.code(status), `${told.message} (${told.code})\n`);
 }
 
 /** Bodies are bytes, whatever their type says. */

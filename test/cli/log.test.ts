@@ -59,24 +59,6 @@ $ provost log init HOME/log-a --origin example.com/a --format raw
 !   Serve it with provost log serve HOME/log-a, or give another folder.
 !   (LEDGER_EXISTS, exit 2)
 ? 2
-$ provost log init HOME/log-a --origin example.com/a
-! provost: the log in HOME/log-a has the format raw, not provost
-!   A log keeps its format: give another folder.
-!   (LEDGER_FORMAT, exit 2)
-? 2
-$ provost log init HOME/log-b --origin example.com/b --format sumdb
-! provost: "sumdb" is no format of a log
-!   Give one of provost, raw, gosum.
-!   (LEDGER_FORMAT, exit 2)
-? 2
-$ provost log init HOME/log-b --origin https://example.com --format gosum
-! provost: the go command takes no checksum database of this name
-!   Name it as a host, with a path where you like: sum.example.com or example.com/sum.
-!   (LEDGER_KEY, exit 2)
-? 2
-$ provost log init HOME/log-g --origin sum.example.com --format gosum --json
-{"dir":"HOME/log-g","origin":"sum.example.com","format":"gosum","key":"sum.example.com+<key>"}
-! <hint>
 $ provost log init HOME/log-b --origin "a b"
 ! provost: the key of a log or witness cannot be used: its name holds a space or a plus sign, or is empty
 !   Give it as its operator publishes it, in one line.
@@ -102,6 +84,32 @@ $ provost log serve HOME/log-a --witness nowhere
 !   Give its URL and its key: http://127.0.0.1:7441=NAME+ID+BASE64
 !   (ENGINE_LOG, exit 2)
 ? 2
+`,
+    );
+  });
+
+  it('keeps the format that a log was made with', async () => {
+    await runTranscript(
+      home,
+      `
+$ provost log init HOME/log-a --origin example.com/a
+! provost: the log in HOME/log-a has the format raw, not provost
+!   A log keeps its format: give another folder.
+!   (LEDGER_FORMAT, exit 2)
+? 2
+$ provost log init HOME/log-b --origin example.com/b --format sumdb
+! provost: "sumdb" is no format of a log
+!   Give one of provost, raw, gosum.
+!   (LEDGER_FORMAT, exit 2)
+? 2
+$ provost log init HOME/log-b --origin https://example.com --format gosum
+! provost: the go command takes no checksum database of this name
+!   Name it as a host, with a path where you like: sum.example.com or example.com/sum.
+!   (LEDGER_KEY, exit 2)
+? 2
+$ provost log init HOME/log-g --origin sum.example.com --format gosum --json
+{"dir":"HOME/log-g","origin":"sum.example.com","format":"gosum","key":"sum.example.com+<key>"}
+! <hint>
 `,
     );
   });

@@ -206,7 +206,7 @@ describe.skipIf(needs('go'))('the go command', () => {
         const refused = await get('four', url, 'v1.5.0');
         expect(refused.code).not.toBe(0);
         expect(refused.stderr).toContain('SECURITY ERROR');
-        expect(refused.stderr).toContain('go.sum database server misbehavior detected');
+        expect(refused.stderr).toContain('proof of mis');
       });
     },
     TEST_MS_MAX,

@@ -1,3 +1,4 @@
+// What served logs take and refuse over HTTP, by their formats: envelopes by the trusted keys of a home, records of Go modules.
 import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -6,11 +7,10 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { digestOf } from '../artifact/index.ts';
-import { makePublicLog, serveLog, verifyLog } from '../engine/index.ts';
-import { attest, type Keyring, openKeyring, RELEASE_TYPE } from '../provenance/index.ts';
-import { Intake } from './intake.ts';
-import { servedLogServer } from './log-server.ts';
+import { digestOf } from '../src/artifact/index.ts';
+import { makePublicLog, serveLog, verifyLog } from '../src/engine/index.ts';
+import { attest, type Keyring, openKeyring, RELEASE_TYPE } from '../src/provenance/index.ts';
+import { servedLogServer } from '../src/server/index.ts';
 
 let dir: string;
 
@@ -144,23 +144,6 @@ describe('a log of envelopes', () => {
       await expect.poll(status).toBe(200);
       for (const slow of open) slow.destroy();
     });
-  });
-});
-
-describe('the intake', () => {
-  it('counts requests and bytes, each once', () => {
-    const intake = new Intake({ requestsMax: 2, bytesMax: 10 });
-    const overloaded = expect.objectContaining({ code: 'SERVER_OVERLOADED', exit: 6 }) as Error;
-    const first = intake.take(9);
-    expect(() => intake.take(2)).toThrow(overloaded);
-    const second = intake.take(1);
-    expect(() => intake.take(0)).toThrow(overloaded);
-    for (let times = 0; times < 3; times += 1) first[Symbol.dispose]();
-    const third = intake.take(9);
-    expect(() => intake.take(0)).toThrow(overloaded);
-    for (const held of [second, third]) held[Symbol.dispose]();
-    expect(() => intake.take(11)).toThrow(overloaded);
-    intake.take(10)[Symbol.dispose]();
   });
 });
 
