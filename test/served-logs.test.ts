@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { digestOf } from '../src/artifact/index.ts';
 import { makePublicLog, serveLog, verifyLog } from '../src/engine/index.ts';
+import { openJournal } from '../src/ledger/index.ts';
 import { attest, type Keyring, openKeyring, RELEASE_TYPE } from '../src/provenance/index.ts';
 import { servedLogServer } from '../src/server/index.ts';
 
@@ -144,6 +145,14 @@ describe('a log of envelopes', () => {
       await expect.poll(status).toBe(200);
       for (const slow of open) slow.destroy();
     });
+  });
+});
+
+describe('the log of a home', () => {
+  it('is served by its supervisor alone, which keeps what it takes', async () => {
+    await (await openJournal(logDir(), 'provost/home/3f9a01'))[Symbol.asyncDispose]();
+    const serving = serveLog({ dir: logDir(), witnesses: [], quorum: 0, homeDir: dir });
+    await expect(serving).rejects.toMatchObject({ code: 'ENGINE_LOG', exit: 2 });
   });
 });
 

@@ -36,6 +36,9 @@ import {
 import { type EnvelopeLog, openEnvelopeLog } from './admitting-envelopes.ts';
 import { EngineError } from './errors.ts';
 
+/** How the names of homes' logs begin. */
+export const HOME_ORIGIN = 'provost/home/';
+
 /** Whom a log is believed with. */
 export interface LogTrust {
   /** Its public key; null for the one in its folder. */
@@ -83,10 +86,11 @@ export type ServedLog =
   | { readonly format: 'raw'; readonly log: PublicLog }
   | { readonly format: 'gosum'; readonly log: GoSumLog };
 
-/** Opens a log for serving. @throws as `openPublicLog`; LedgerError LEDGER_FORMAT */
+/** Opens a log for serving. @throws as `openPublicLog`; LedgerError LEDGER_FORMAT; EngineError ENGINE_LOG for the log of a home */
 export async function serveLog(
   options: Omit<LogOptions, 'witnesses'> & { readonly witnesses: readonly string[] },
 ): Promise<ServedLog> {
+  refuseHomeLog(options.dir);
   const opened = { ...options, witnesses: options.witnesses.map(parseWitness) };
   const format = readLogFormat(options.dir);
   switch (format) {
@@ -99,6 +103,15 @@ export async function serveLog(
     default:
       return format satisfies never;
   }
+}
+
+/** What it takes belongs to the home as well, which this process would not tell. */
+function refuseHomeLog(dir: string): void {
+  if (publicKeyOf(dir)?.startsWith(HOME_ORIGIN) !== true) return;
+  throw new EngineError('ENGINE_LOG', `${dir} is the log of a home, which its supervisor serves`, {
+    exit: exitStatus.usage,
+    hint: 'provost serve --listen HOST:PORT serves it under /log/, and takes attestations at /log/add.',
+  });
 }
 
 function policyOf(target: string, { key, witnesses, quorum }: LogTrust): CheckpointPolicy {
