@@ -9,7 +9,7 @@ import { admitEnvelope, type AdmittedEnvelope, type Keyring, openKeyring } from 
 import { coalesced } from './coalesced.ts';
 import type { EngineContext } from './context.ts';
 import { homeAt } from './home.ts';
-import type { LogOptions } from './logs.ts';
+import type { LogOptions } from './serving-logs.ts';
 import { reassessAll } from './reassessing.ts';
 import { issuerOf } from './recording.ts';
 

@@ -33,14 +33,12 @@ export {
   type CheckpointDocument,
   type LogTrust,
   mirrorLog,
-  openWitnessAt,
   proveEntry,
   readCheckpoint,
-  type ServedLog,
-  serveLog,
   verifyLog,
 } from './logs.ts';
 export { openEngine } from './open-engine.ts';
+export { openWitnessAt, type ServedLog, serveLog } from './serving-logs.ts';
 export { planRun, type RunPlan } from './plan-run.ts';
 export {
   openSource,

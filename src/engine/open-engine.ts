@@ -19,7 +19,7 @@ import { driverNameOf, probeDrivers } from './drivers.ts';
 import type { Engine } from './engine.ts';
 import { EventBus } from './event-bus.ts';
 import type { Home } from './home.ts';
-import { HOME_ORIGIN } from './logs.ts';
+import { HOME_ORIGIN } from './serving-logs.ts';
 import { Policies, readHomePolicy } from './policies.ts';
 import { PublisherHistory } from './publisher-history.ts';
 import { incidentsOf } from './reading.ts';
