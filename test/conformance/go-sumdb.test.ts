@@ -106,8 +106,13 @@ describe.skipIf(needs('go'))('the go command', () => {
         const others = Array.from({ length: OTHER_RECORDS }, (_, n) => add(url, otherRecord(n)));
         expect((await Promise.all(others)).map(({ status }) => status)).toEqual(others.map(() => 200));
         expect(await add(url, record)).toEqual({ status: 200, text: `${OTHER_RECORDS}` });
-        const got = await go('one', 'proxy', url, 'get', `${PATH}@v1.2.3`);
-        expect(got.code, got.stderr).toBe(0);
+        for (const command of [
+          ['get', `${PATH}@v1.2.3`],
+          ['mod', 'download', 'all'],
+        ]) {
+          const got = await go('one', 'proxy', url, ...command);
+          expect(got.code, got.stderr).toBe(0);
+        }
         const built = await go('one', 'proxy', url, 'build', '-o', at('program'), '.');
         expect(built.code, built.stderr).toBe(0);
         expect((await runProgram({ command: at('program'), args: [], timeoutMs: GO_MS_MAX })).stderr).toBe('hello\n');
