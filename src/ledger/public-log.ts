@@ -7,13 +7,20 @@ import { AdmissionQueue, type Admit } from './admission-queue.ts';
 import { stoppedSince } from './batch-queue.ts';
 import { makeJournalFolder, writeError } from './disk.ts';
 import { type DuplicateIndex, openDuplicateIndex } from './duplicate-index.ts';
-import { checkBytes } from './entry-form.ts';
 import { type JournalEntry, LedgerError } from './journal.ts';
 import { openHostDisk } from './log-disk.ts';
+import {
+  checkOrigin,
+  type EntryForm,
+  formOf,
+  type LogFormat,
+  readLogFormat,
+  refuseOther,
+  saveLogFormat,
+} from './log-format.ts';
 import { hasKey, makeKey, PUBLIC_KEY_FILE, readKey } from './log-key.ts';
 import { parseSignerKey } from './note-key.ts';
 import { openTileLog, type TileLog } from './tile-log.ts';
-import { hashLeaf } from './tree-hash.ts';
 import { type WitnessAddress, WitnessClient } from './witness-client.ts';
 import { takeWriterLock } from './writer-lock.ts';
 
@@ -35,6 +42,9 @@ export interface PublicLog extends AsyncDisposable {
   readonly size: number;
   /** Resolves to the entry's index once it is durable: that of the first, when it is there already. */
   add(entry: Uint8Array): Promise<number>;
+  /** The index of the entry with this key, of those that are durable: what its format knows an entry by, mostly its leaf hash. */
+  find(key: Uint8Array): number | null;
+  read(from: number, limit: number): JournalEntry[];
   receipt(index: number): Promise<Buffer>;
 }
 
@@ -52,17 +62,21 @@ export interface PublicLogOptions {
  * Makes a log in `dir`, with a key of its own.
  *
  * @returns its public key: NAME+ID+BASE64
- * @throws LedgerError LEDGER_EXISTS, LEDGER_KEY, LEDGER_LOCKED, LEDGER_NO_SPACE, LEDGER_STOPPED
+ * @throws LedgerError LEDGER_EXISTS, LEDGER_FORMAT, LEDGER_KEY, LEDGER_LOCKED, LEDGER_NO_SPACE, LEDGER_STOPPED
  */
-export function makePublicLog(dir: string, origin: string): string {
+export function makePublicLog(dir: string, origin: string, format: LogFormat = 'raw'): string {
+  checkOrigin(format, origin);
   makeJournalFolder(dir);
   using _lock = takeWriterLock(join(dir, 'lock'));
   if (hasKey(dir) || existsSync(join(dir, 'state'))) {
+    refuseOther(dir, format);
     throw new LedgerError('LEDGER_EXISTS', `there is a log in ${dir}`, {
       exit: exitStatus.usage,
       hint: `Serve it with provost log serve ${dir}, or give another folder.`,
     });
   }
+  // Before the key: a log with one takes what its format says, and nothing else.
+  saveLogFormat(dir, format);
   return makeKey(dir, origin);
 }
 
@@ -86,22 +100,26 @@ export async function openPublicLog({ dir, witnesses, quorum, admit }: PublicLog
     return client.cosign(checkpoint, { witnesses, quorum, proof, signal: ended.signal });
   };
   const lock = takeWriterLock(join(dir, 'lock'));
+  const { check, keyOf } = formOf(readLogFormat(dir));
   const options = {
     dir,
     disk: openHostDisk(),
     signer,
-    check: checkBytes,
+    check,
     publishAfterMs: PUBLISH_AFTER_MS,
     settleAfterMs: SETTLE_AFTER_MS,
   };
   const log = await openTileLog({ ...options, cosign: witnesses.length === 0 ? null : cosign }, lock);
   const indexFile = join(dir, 'duplicates.sqlite');
   const admission = admit === undefined ? null : new AdmissionQueue(admit);
-  return new UniqueLog(log, openDuplicateIndex(indexFile), { origin: signer.name, indexFile, ended, admission });
+  const facts = { origin: signer.name, indexFile, ended, admission, check, keyOf };
+  return new UniqueLog(log, openDuplicateIndex(indexFile), facts);
 }
 
 interface Facts {
   readonly origin: string;
+  readonly check: EntryForm['check'];
+  readonly keyOf: EntryForm['keyOf'];
   readonly indexFile: string;
   readonly ended: AbortController;
   readonly admission: AdmissionQueue | null;
@@ -126,7 +144,7 @@ class UniqueLog implements PublicLog {
     this.#log = log;
     this.#index = index;
     for (let entries = this.#missing(); entries.length > 0; entries = this.#missing()) {
-      for (const { bytes } of entries) index.add(hashLeaf(bytes));
+      for (const { bytes } of entries) index.add(facts.keyOf(bytes));
       index.keep();
     }
   }
@@ -140,7 +158,7 @@ class UniqueLog implements PublicLog {
   }
 
   add(entry: Uint8Array): Promise<number> {
-    const leafHash = hashLeaf(entry);
+    const leafHash = this.#facts.keyOf(entry);
     const key = leafHash.toString('latin1');
     const known = this.#pending.get(key);
     if (known !== undefined) return known;
@@ -155,7 +173,7 @@ class UniqueLog implements PublicLog {
   async #enter(entry: Uint8Array, leafHash: Buffer): Promise<number> {
     const { admission } = this.#facts;
     if (admission === null) return this.#append(entry, leafHash);
-    checkBytes(entry);
+    this.#facts.check(entry);
     // A copy: the caller may use its buffer again before the answer.
     const bytes = Buffer.from(entry);
     await admission.ask(bytes);
@@ -171,6 +189,16 @@ class UniqueLog implements PublicLog {
       else this.#timer ??= setTimeout(() => this.#keep(), KEEP_AFTER_MS);
       return index;
     });
+  }
+
+  find(key: Uint8Array): number | null {
+    const found = this.#withIndex((index) => index.find(key));
+    if (this.#failed !== null) throw stoppedSince(this.#failed);
+    return found;
+  }
+
+  read(from: number, limit: number): JournalEntry[] {
+    return this.#log.read(from, limit);
   }
 
   receipt(index: number): Promise<Buffer> {

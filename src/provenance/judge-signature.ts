@@ -30,10 +30,16 @@ export interface SignatureVerdict {
   readonly expiresMs: number | null;
 }
 
-/** By what signatures are judged. */
-export interface Judging {
+/** By what an attestation is judged. */
+export interface Judging extends Omit<SignatureJudging, 'name'> {
   /** What the attestation must be about; the name is what scopes are matched with. */
   readonly artifact: { readonly name: string; readonly digest: Digest };
+}
+
+/** By what signatures are judged. */
+export interface SignatureJudging {
+  /** What scopes are matched with; null: trust in any scope will do. */
+  readonly name: string | null;
   readonly keyring: KeyringState;
   /** Predicate types that a role may say when its trust record lists none; a role without any has no say. */
   readonly typesByRole: Readonly<Record<TrustRole, readonly string[]>>;
@@ -44,14 +50,28 @@ export interface Judging {
 export function judgeAttestation(attestation: StoredAttestation, input: Judging): SignatureVerdict[] {
   const read = readAttestation(attestation, input.artifact.digest);
   if (typeof read === 'string') return [failed(attestation, read)];
-  const { envelope, statement } = read;
+  return judgeSignatures({ ...read, digest: attestation.digest }, { ...input, name: input.artifact.name });
+}
+
+/** An envelope as it was read, and its digest. */
+export interface ReadAttestation {
+  readonly envelope: Envelope;
+  readonly statement: Statement;
+  readonly digest: Digest;
+}
+
+/** Judges every signature on an attestation, one verdict each, in their order. */
+export function judgeSignatures(
+  { envelope, statement, digest }: ReadAttestation,
+  input: SignatureJudging,
+): SignatureVerdict[] {
   const { keys } = input.keyring;
   const signers = findSigners(
     envelope,
     keys.map((key) => key.public),
   );
   return signers.map((signer, at) => {
-    const base = { envelopeDigest: attestation.digest, predicateType: statement.predicateType };
+    const base = { envelopeDigest: digest, predicateType: statement.predicateType };
     const key = keys.find(({ id }) => id === signer);
     if (key !== undefined) {
       const judged = judgeKey(key, statement.predicateType, input);
@@ -88,7 +108,11 @@ function readAttestation(
 
 type Judgement = Pick<SignatureVerdict, 'status' | 'reason' | 'expiresMs'>;
 
-function judgeKey(key: KnownKey, predicateType: string, { artifact, keyring, typesByRole, nowMs }: Judging): Judgement {
+function judgeKey(
+  key: KnownKey,
+  predicateType: string,
+  { name, keyring, typesByRole, nowMs }: SignatureJudging,
+): Judgement {
   const verdict = (status: SignatureStatus, reason: string, expiresMs: number | null = null): Judgement => ({
     status,
     reason,
@@ -99,8 +123,8 @@ function judgeKey(key: KnownKey, predicateType: string, { artifact, keyring, typ
   }
   const records = keyring.trust.filter(({ keyId }) => keyId === key.id);
   if (records.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted here`);
-  const inScope = records.filter(({ scope }) => isInScope(scope, artifact.name));
-  if (inScope.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted for '${artifact.name}'`);
+  const inScope = records.filter(({ scope }) => name === null || isInScope(scope, name));
+  if (inScope.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted for '${name}'`);
   const speaking = inScope.filter((record) => allowsType(record, predicateType, typesByRole));
   if (speaking.length === 0)
     return verdict('untrusted', `key '${key.name}' is not trusted for ${excerptOf(predicateType, 200)}`);
@@ -127,7 +151,7 @@ function judgePredicate({ predicateType, predicate }: Statement, judged: Judgeme
 function allowsType(
   { role, predicateTypes }: TrustRecord,
   predicateType: string,
-  typesByRole: Judging['typesByRole'],
+  typesByRole: SignatureJudging['typesByRole'],
 ): boolean {
   const types = typesByRole[role];
   // A list narrows or widens what a role says, but gives none to a role that has no say here.

@@ -76,13 +76,21 @@ export function rotationPayload(previous: string, next: string, owner: string): 
 }
 
 /**
- * Loads a keyring's file; one that is not there is empty.
+ * A reader of a keyring's file, which it reads each time; the same bytes are parsed once. One that is not there is empty.
  *
- * @throws ProvenanceError PROVENANCE_KEYRING when it is damaged, or a rotation in it was not signed by the old key
+ * @throws ProvenanceError PROVENANCE_KEYRING, from the reader, when it is damaged, or a rotation in it was not signed by the old key
  */
-export function loadKeyringState(file: string): KeyringState {
-  const bytes = readOrNull(file);
-  if (bytes === null) return { keys: [], trust: [] };
+export function keyringReader(file: string): () => KeyringState {
+  let last: { readonly bytes: Buffer; readonly state: KeyringState } | null = null;
+  return () => {
+    const bytes = readOrNull(file);
+    if (bytes === null) return { keys: [], trust: [] };
+    if (last?.bytes.equals(bytes) !== true) last = { bytes, state: parseKeyring(file, bytes) };
+    return last.state;
+  };
+}
+
+function parseKeyring(file: string, bytes: Buffer): KeyringState {
   try {
     const value = parseStrictJson(bytes, { what: 'the file', bytesMax: KEYRING_BYTES_MAX });
     const { keys, trust } = keyringFile.parse(value);

@@ -11,9 +11,9 @@ import { excerptOf, faultsOf } from './excerpt.ts';
 import {
   encodeRotation,
   keyName,
+  keyringReader,
   type KeyringState,
   type KnownKey,
-  loadKeyringState,
   ROTATION_MEDIA_TYPE,
   rotationPayload,
   saveKeyringState,
@@ -101,14 +101,16 @@ export function shortKeyId(keyId: string): string {
 class KeyringFiles {
   readonly #dir: string;
   readonly #issuer: string;
+  readonly #read: () => KeyringState;
 
   constructor(dir: string, issuer: string) {
     this.#dir = dir;
+    this.#read = keyringReader(join(dir, 'keyring.json'));
     this.#issuer = issuer;
   }
 
   load(): KeyringState {
-    return loadKeyringState(join(this.#dir, 'keyring.json'));
+    return this.#read();
   }
 
   save(state: KeyringState): void {
