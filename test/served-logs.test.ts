@@ -10,8 +10,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../src/artifact/index.ts';
 import { makePublicLog, serveLog, verifyLog } from '../src/engine/index.ts';
 import { openJournal } from '../src/ledger/index.ts';
-import { attest, type Keyring, openKeyring, RELEASE_TYPE } from '../src/provenance/index.ts';
+import { attest, RELEASE_TYPE } from '../src/provenance/index.ts';
 import { servedLogServer } from '../src/server/index.ts';
+import { type LoggedKeyring, openLoggedKeyring } from './keyring-fixture.ts';
 
 let dir: string;
 
@@ -57,11 +58,11 @@ const codeOf = ({ status, text }: Answer): [number, string] => [
 ];
 
 describe('a log of envelopes', () => {
-  let ring: Keyring;
+  let ring: LoggedKeyring;
 
   beforeEach(() => {
     makePublicLog(logDir(), 'example.com/log', 'provost');
-    ring = openKeyring(join(dir, 'home/keys'), 'home:000000');
+    ring = openLoggedKeyring(join(dir, 'home/keys'), 'home:000000');
     for (const name of ['alice', 'mallory']) ring.generateKey({ name, nowMs });
     const trust = { publicPem: null, role: 'publisher', predicateTypes: [], expiresMs: null, nowMs } as const;
     ring.trustKey({ key: 'alice', scope: '*', ...trust });

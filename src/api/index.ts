@@ -1,6 +1,8 @@
 // The wire: what crosses the socket, as schemas and their types.
 export {
   incidentNote,
+  type IncidentNote,
+  reasonNote,
   overrideRequest,
   type OverrideRequest,
   plainRequest,

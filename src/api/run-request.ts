@@ -91,17 +91,26 @@ export const plainRequest = {
   replace: false,
 } satisfies Partial<RunRequest>;
 
+/** Name or id of the key that signs the entry; null or left out: the home’s own. */
+const signingKey = z.string().min(1).max(128).nullable().optional();
+
 /** Body of an override: a tier, for a time, with a reason. */
 export const overrideRequest = z.strictObject({
   tier: z.enum(['high', 'medium', 'low']),
   forMs: z.int().min(1000).max(31_536_000_000),
   reason: z.string().min(3).max(1000),
+  key: signingKey,
 });
 
 export type OverrideRequest = z.infer<typeof overrideRequest>;
 
 /** Body of what people say of an incident. */
-export const incidentNote = z.strictObject({ reason: z.string().max(1000) });
+export const incidentNote = z.strictObject({ reason: z.string().max(1000), key: signingKey });
+
+export type IncidentNote = z.infer<typeof incidentNote>;
+
+/** Body of what people do for a reason that nobody signs. */
+export const reasonNote = incidentNote.omit({ key: true });
 
 /** Body of a stop. */
 export const stopRequest = z.strictObject({ timeoutMs: z.int().min(0).max(3_600_000).nullable() });

@@ -15,7 +15,7 @@ export function addIncident(program: Command, finish: Finish): void {
     .summary('list, acknowledge and resolve incidents')
     .addHelpText(
       'before',
-      '\nExamples:\n  provost incident list --open\n  provost incident show inc-1\n  provost incident ack inc-1\n  provost incident resolve inc-1 --reason "test traffic"\n',
+      '\nExamples:\n  provost incident list --open\n  provost incident show inc-1\n  provost incident ack inc-1\n  provost incident resolve inc-1 --reason "test traffic" --key alice\n',
     );
   addList(incident, finish);
   addShow(incident, finish);
@@ -102,13 +102,14 @@ function addNote(incident: Command, finish: Finish, note: NoteCommand): void {
     .summary(note.summary)
     .argument('<id>')
     .option('--reason <text>', 'for the ledger', '')
-    .action(async (id: string, flags: { reason: string }, command: Command) => {
+    .option('--key <name>', 'operator’s key that signs the entry; default: the home’s own')
+    .action(async (id: string, flags: { reason: string; key?: string }, command: Command) => {
       const { out, ...context } = contextOf(command);
       const client = await context.client();
       const one = await client.call<IncidentDocument>({
         method: 'POST',
         path: `/v1/incidents/${encodeURIComponent(id)}/${note.state}`,
-        body: { reason: flags.reason },
+        body: { reason: flags.reason, key: flags.key ?? null },
       });
       if (out.json) out.object(one);
       else out.line(`${one.id}: ${one.state}`);

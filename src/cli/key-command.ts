@@ -1,11 +1,12 @@
 // key: who signs, and who of them is accepted.
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 
 import { exitStatus } from '../base/index.ts';
 import type { KeyCommand, KeyDocument } from '../engine/index.ts';
 import { addAttest } from './attest-command.ts';
 import { CliError } from './cli-error.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
+import type { Output } from './output.ts';
 import { readInput } from './run-flags.ts';
 import { addVerify } from './verify-command.ts';
 
@@ -16,7 +17,7 @@ export function addKey(program: Command, finish: Finish): void {
     .summary('generate, list, trust, rotate and revoke keys')
     .addHelpText(
       'before',
-      '\nExamples:\n  provost key generate alice && provost key trust alice\n  provost key trust ./bob.pub --name bob --role builder --scope "shop/*"\n  provost key revoke alice --reason "laptop stolen"\n',
+      '\nExamples:\n  provost key generate alice && provost key trust alice\n  provost key trust ./bob.pub --name bob --role builder --scope "shop/*"\n  provost key revoke alice --reason "laptop stolen" --last-valid 41\n',
     );
   addGenerate(key, finish);
   addTrust(key, finish);
@@ -49,6 +50,7 @@ interface TrustFlags {
   readonly role: 'publisher' | 'builder' | 'reviewer' | 'operator';
   readonly scope: string;
   readonly predicateType: readonly string[];
+  readonly sinceIndex?: number;
 }
 
 const ROLES = ['publisher', 'builder', 'reviewer', 'operator'] as const;
@@ -61,7 +63,8 @@ function addTrust(key: Command, finish: Finish): void {
     .option('--name <name>', 'name for a key from a file')
     .option('--role <role>', ROLES.join(' | '), 'publisher')
     .option('--scope <glob>', 'artifact names that it may speak for', '*')
-    .option('--predicate-type <uri...>', 'predicate types that it may sign; default all known ones', [])
+    .option('--predicate-type <uri...>', 'predicate types that it may sign; default those that the role stands for', [])
+    .option('--since-index <index>', 'count only what the log has from this index on', indexFlag)
     .action(async (given: string, flags: TrustFlags, command: Command) => {
       if (!ROLES.includes(flags.role)) throw usage(`'${flags.role}' is no role`, `Choose one of ${ROLES.join(', ')}.`);
       const isFile = /[./]/.test(given);
@@ -73,6 +76,7 @@ function addTrust(key: Command, finish: Finish): void {
         role: flags.role,
         scope: flags.scope,
         predicateTypes: flags.predicateType,
+        sinceIndex: flags.sinceIndex ?? null,
       };
       await change(
         contextOf(command),
@@ -97,14 +101,26 @@ function addRotateAndRevoke(key: Command, finish: Finish): void {
     .summary('never accept a key again: what it signed scores 0, also what runs now')
     .argument('<key>')
     .option('--reason <text>', 'for the ledger', 'revoked by a person')
-    .action(async (given: string, flags: { reason: string }, command: Command) => {
-      await change(
-        contextOf(command),
-        { do: 'revoke', key: given, reason: flags.reason },
-        (key) => `${key.name} is revoked`,
-      );
+    .option(
+      '--last-valid <index>',
+      'go on counting what the log has up to this index, whatever times it says',
+      indexFlag,
+    )
+    .action(async (given: string, flags: { reason: string; lastValid?: number }, command: Command) => {
+      const { reason, lastValid: lastValidIndex = null } = flags;
+      const body: KeyCommand = { do: 'revoke', key: given, reason, lastValidIndex };
+      await change(contextOf(command), body, (key) => {
+        const last = lastValidIndex === null ? '' : `; what the log has up to index ${lastValidIndex} still counts`;
+        return `${key.name} is revoked${last}`;
+      });
       finish(exitStatus.done);
     });
+}
+
+/** A place in the log, from 0. */
+function indexFlag(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('write the index of an entry of the log, like 41');
+  return Number(text);
 }
 
 function addList(key: Command, finish: Finish): void {
@@ -120,7 +136,7 @@ function addList(key: Command, finish: Finish): void {
         const rows = keys.map((one) => [
           one.name,
           one.keyId.slice(0, 16),
-          one.revoked === null ? (one.trust?.role ?? 'not trusted') : out.paint('red', 'revoked'),
+          standingOf(one, out),
           one.trust?.scope ?? '-',
           one.hasPrivate ? 'yes' : 'no',
           one.created,
@@ -129,6 +145,15 @@ function addList(key: Command, finish: Finish): void {
       }
       finish(exitStatus.done);
     });
+}
+
+/** What a key is good for, and up to where. */
+function standingOf({ revoked, rotated, trust }: KeyDocument, out: Output): string {
+  if (revoked !== null) {
+    return out.paint('red', revoked.lastValidIndex === null ? 'revoked' : `revoked after ${revoked.lastValidIndex}`);
+  }
+  const role = trust?.role ?? 'not trusted';
+  return rotated === null ? role : `${role} until ${rotated.logIndex}`;
 }
 
 function usage(message: string, hint: string): CliError {

@@ -191,6 +191,7 @@ interface OverrideFlags {
   readonly for?: string;
   readonly reason?: string;
   readonly clear?: boolean;
+  readonly key?: string;
 }
 
 function addOverride(program: Command, finish: Finish): void {
@@ -202,17 +203,20 @@ function addOverride(program: Command, finish: Finish): void {
     .option('--for <duration>', 'until when', '1h')
     .option('--reason <text>')
     .option('--clear', 'end the override')
+    .option('--key <name>', 'operator’s key that signs the entry; default: the home’s own')
     .addHelpText(
       'before',
-      '\nExamples:\n  provost override web --tier high --for 2h --reason "load test"\n  provost override web --clear\n',
+      '\nExamples:\n  provost override web --tier high --for 2h --reason "load test"\n  provost override web --clear --key alice\n',
     )
     .action(async (name: string, flags: OverrideFlags, command: Command) => {
       const context = contextOf(command);
       const client = await context.client();
-      const body = { tier: flags.tier, forMs: parseDuration(flags.for ?? '1h'), reason: flags.reason ?? '' };
+      const key = flags.key ?? null;
+      const query = key === null ? '' : `?key=${encodeURIComponent(key)}`;
+      const body = { tier: flags.tier, forMs: parseDuration(flags.for ?? '1h'), reason: flags.reason ?? '', key };
       const workload = await client.call<WorkloadDocument>(
         flags.clear === true
-          ? { method: 'DELETE', path: path(name, '/override') }
+          ? { method: 'DELETE', path: `${path(name, '/override')}${query}` }
           : { method: 'POST', path: path(name, '/override'), body },
       );
       if (context.out.json) context.out.object(workload);

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 
 import type { IncidentDocument } from '../api/index.ts';
 import type { ContentStore } from '../artifact/index.ts';
-import type { Clock } from '../base/index.ts';
+import type { Clock, Lane } from '../base/index.ts';
 import type { Journal } from '../ledger/index.ts';
 import type { Capacity, Grant, Holding, Isolation, Override } from '../policy/index.ts';
 import type { AttestationStore, Keyring } from '../provenance/index.ts';
@@ -45,6 +45,8 @@ export interface EngineContext extends DecideContext {
   readonly policies: Policies;
   readonly events: EventBus;
   readonly attachments: Attachments;
+  /** Changes of keys, one after another. */
+  readonly keyLane: Lane;
   readonly workloads: Map<string, Running>;
   readonly incidents: Map<string, IncidentDocument>;
   /** Room that starts under way were promised: nobody else may have it. */

@@ -2,6 +2,7 @@
 import type {
   IncidentDocument,
   LoggedEnvelope,
+  IncidentNote,
   OverrideRequest,
   RunRequest,
   ScoreDocument,
@@ -36,10 +37,11 @@ export interface Engine extends AsyncDisposable {
   remove(name: string, options: { readonly force: boolean }): Promise<void>;
   rollback(name: string, reason: string): Promise<WorkloadDocument>;
   override(name: string, request: OverrideRequest): Promise<WorkloadDocument>;
-  clearOverride(name: string): Promise<WorkloadDocument>;
+  /** `key`: who ends it, as in the request of an override. */
+  clearOverride(name: string, key: string | null): Promise<WorkloadDocument>;
   listIncidents(filter: { readonly workload: string | null; readonly openOnly: boolean }): IncidentDocument[];
   incident(id: string): IncidentDocument;
-  noteIncident(id: string, state: 'acknowledged' | 'resolved', reason: string): Promise<IncidentDocument>;
+  noteIncident(id: string, state: 'acknowledged' | 'resolved', note: IncidentNote): Promise<IncidentDocument>;
   score(reference: string, options: { readonly rootfs: boolean }): Promise<ScoreDocument>;
   changeKeys(command: KeyCommand): Promise<KeyDocument>;
   attest(request: AttestRequest): Promise<AttestationDocument>;

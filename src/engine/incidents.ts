@@ -7,6 +7,7 @@ import type { EngineContext } from './context.ts';
 import { EngineError } from './errors.ts';
 import { documentTypes, record } from './recording.ts';
 import type { Running } from './running.ts';
+import { recordPersonal } from './signing-entries.ts';
 
 export interface IncidentSeed {
   readonly kind: string;
@@ -133,7 +134,7 @@ export function findIncident(context: EngineContext, id: string): IncidentDocume
 export async function noteIncident(
   context: EngineContext,
   incident: IncidentDocument,
-  note: { readonly state: 'acknowledged' | 'resolved'; readonly reason: string },
+  note: { readonly state: 'acknowledged' | 'resolved'; readonly reason: string; readonly key: string | null },
 ): Promise<void> {
   if (incident.state === 'resolved') {
     throw new EngineError('ENGINE_STATE', `${incident.id} is resolved already`, {
@@ -149,14 +150,16 @@ export async function noteIncident(
   }
   const resolution = note.state === 'resolved' ? { reason: note.reason, at: rfc3339(context.clock.nowMs()) } : null;
   // The log first: a lifted cap raises scores.
-  await record(context, {
+  const entry = {
     kind: 'incident',
     type: documentTypes.incident,
     document: { ...incident, state: note.state, resolution, note: note.reason },
     subjects: [incident.artifact],
     parents: [],
     flush: true,
-  });
+  } as const;
+  const artifactName = context.workloads.get(incident.workload)?.revision.artifact.name ?? incident.artifact;
+  await recordPersonal(context, entry, { key: note.key, artifactName });
   Object.assign(incident, { state: note.state, resolution });
   keep(context, incident);
   refreshFindings(context, incident.artifact, []);

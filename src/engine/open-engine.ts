@@ -6,7 +6,7 @@ import { pino } from 'pino';
 
 import type { WorkloadEvent } from '../api/index.ts';
 import { openContentStore } from '../artifact/index.ts';
-import { messageOf, systemClock } from '../base/index.ts';
+import { Lane, messageOf, systemClock } from '../base/index.ts';
 import { openJournal } from '../ledger/index.ts';
 import type { Override } from '../policy/index.ts';
 import { openAttestationStore, openKeyring } from '../provenance/index.ts';
@@ -20,6 +20,8 @@ import type { Engine } from './engine.ts';
 import { EventBus } from './event-bus.ts';
 import type { Home } from './home.ts';
 import { HOME_ORIGIN } from './serving-logs.ts';
+import { openPlaces } from './journal-places.ts';
+import { reconcileKeys } from './keys.ts';
 import { Policies, readHomePolicy } from './policies.ts';
 import { PublisherHistory } from './publisher-history.ts';
 import { incidentsOf } from './reading.ts';
@@ -32,11 +34,12 @@ import { useCases } from './use-cases.ts';
 /**
  * Opens the engine. One per home: the journal's lock decides.
  *
- * @throws LedgerError LEDGER_LOCKED, LEDGER_CORRUPT; PolicyError; StoreError; SandboxError
+ * @throws LedgerError LEDGER_LOCKED, LEDGER_CORRUPT; PolicyError; StoreError; SandboxError; ProvenanceError PROVENANCE_KEYRING
  */
 export async function openEngine(options: { readonly home: Home }): Promise<Engine> {
   await using stack = new AsyncDisposableStack();
   const context = await openContext(options.home, stack);
+  await reconcileKeys(context);
   await recover(context);
   const loop = startLoop(context);
   stack.defer(() => loop.stop());
@@ -76,10 +79,11 @@ async function openContext(home: Home, stack: AsyncDisposableStack): Promise<Eng
     memory,
     publishers,
     keyring: openKeyring(home.keysDir, issuerOf(home)),
-    attestations: openAttestationStore(home.attestationsDir),
+    attestations: openAttestationStore(home.attestationsDir, openPlaces(journal)),
     policies: new Policies(readHomePolicy(home.policyFile), content),
     events: openEvents(store),
     attachments: new Attachments(),
+    keyLane: new Lane(),
     workloads: new Map(),
     incidents: incidentsOf(store),
     promised: new Set(),

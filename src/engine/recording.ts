@@ -13,6 +13,8 @@ export interface Entry {
   /** Digests of the artifacts that it is about. */
   readonly subjects: readonly string[];
   readonly parents: readonly number[];
+  /** Ids of the keys that signed the document. */
+  readonly keys?: readonly string[];
   /** Written at once: an admission, a raise. */
   readonly flush: boolean;
 }
@@ -41,7 +43,7 @@ export async function record(context: EngineContext, entry: Entry): Promise<numb
     document: bytes,
     type: entry.type,
     subjects: entry.subjects.map(parseDigest),
-    keys: [],
+    keys: entry.keys ?? [],
     parents: entry.parents,
     issuer: issuerOf(context.home),
   });

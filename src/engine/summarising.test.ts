@@ -5,18 +5,13 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 
 import { type Artifact, digestOf } from '../artifact/index.ts';
-import {
-  openKeyring,
-  parseEnvelope,
-  parseStatement,
-  parseVerificationSummary,
-  verifyArtifact,
-} from '../provenance/index.ts';
+import { parseEnvelope, parseStatement, parseVerificationSummary, verifyArtifact } from '../provenance/index.ts';
+import { openLoggedKeyring } from '../../test/keyring-fixture.ts';
 import { homeAt } from './home.ts';
 import { summarise } from './summarising.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'provost-summary-'));
-const keyring = openKeyring(dir, 'home:test');
+const keyring = openLoggedKeyring(dir, 'home:test');
 keyring.generateKey({ name: 'alice', nowMs: 0 });
 const digest = digestOf('an artifact');
 const none = { max: 0, liftedByCleanMs: null };

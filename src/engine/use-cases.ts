@@ -55,16 +55,16 @@ export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asy
       await setOverride(context, running, request);
       return view(await reallocate(context, running));
     },
-    clearOverride: async (name) => {
+    clearOverride: async (name, key) => {
       const running = find(name);
-      await clearOverride(context, running);
+      await clearOverride(context, running, key);
       return view(await reallocate(context, running));
     },
     listIncidents: (filter) => listIncidents(context, filter),
     incident: (id) => findIncident(context, id),
-    noteIncident: async (id, state, reason) => {
+    noteIncident: async (id, state, { reason, key = null }) => {
       const incident = findIncident(context, id);
-      await noteIncident(context, incident, { state, reason });
+      await noteIncident(context, incident, { state, reason, key });
       if (state === 'resolved') await releaseResolved(context, incident.workload);
       return incident;
     },

@@ -12,9 +12,7 @@ import {
   type AdmittedEnvelope,
   attest,
   DEPLOY_TYPE,
-  type Keyring,
   openAttestationStore,
-  openKeyring,
   parseLeaf,
   RELEASE_TYPE,
   REVIEW_TYPE,
@@ -23,17 +21,18 @@ import {
   type TrustRole,
 } from './index.ts';
 import { makeStatement } from './statement.ts';
+import { type LoggedKeyring, openLoggedKeyring } from '../../test/keyring-fixture.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 2);
 const DAY_MS = 86_400_000;
 const ISSUER = 'log:example.com/log';
 const web = { name: 'web', digest: digestOf('web') };
 let dir: string;
-let ring: Keyring;
+let ring: LoggedKeyring;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'provost-admit-'));
-  ring = openKeyring(join(dir, 'keys'), 'home:3f9a01');
+  ring = openLoggedKeyring(join(dir, 'keys'), 'home:3f9a01');
   for (const name of ['alice', 'bob']) ring.generateKey({ name, nowMs: NOW_MS });
   trust('alice');
 });

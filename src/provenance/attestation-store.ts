@@ -38,8 +38,15 @@ export interface AttestationStore {
   list(subject: Digest): StoredAttestation[];
 }
 
-/** Opens the store in `dir`: `<subject>/<envelope digest>-<index>.json`. */
-export function openAttestationStore(dir: string): AttestationStore {
+/**
+ * Opens the store in `dir`: `<subject>/<envelope digest>-<index>.json`.
+ *
+ * @param digestAt what the home's log has at an index; one whose place in the log is another's is listed as in no log. Without it, names
+ * are believed.
+ */
+export function openAttestationStore(dir: string, digestAt?: (index: number) => Digest | null): AttestationStore {
+  const placeOf = (digest: Digest, index: number): number | null =>
+    digestAt === undefined || digestAt(index) === digest ? index : null;
   const folderOf = (subject: Digest): string => join(dir, hexOf(subject));
   return {
     put: (bytes, logIndex) => {
@@ -63,7 +70,8 @@ export function openAttestationStore(dir: string): AttestationStore {
       namesIn(folderOf(subject)).map(({ hex, logIndex, file }) => ({
         digest: `sha256:${hex}` as Digest,
         bytes: readBounded(join(folderOf(subject), file)),
-        logIndex,
+        // A later envelope under an earlier name would outlive the theft of its key.
+        logIndex: placeOf(`sha256:${hex}` as Digest, logIndex),
       })),
   };
 }

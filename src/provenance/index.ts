@@ -17,11 +17,13 @@ export {
 export { type PublicKey, type Signer } from './ed25519.ts';
 export { excerptOf } from './excerpt.ts';
 export { ProvenanceError, type ProvenanceErrorCode } from './errors.ts';
+export { KEY_EVENT_MEDIA_TYPE } from './key-events.ts';
+export { type KeyLog } from './key-log.ts';
 export {
-  KEY_EVENT_MEDIA_TYPE,
   type KeyEvent,
   type Keyring,
   openKeyring,
+  type RevokeRequest,
   shortKeyId,
   type TrustRequest,
 } from './keyring.ts';
@@ -35,6 +37,7 @@ export {
   TEST_RESULT_TYPE,
 } from './lifecycle.ts';
 export { type KeyRecord, type KeyringState, type KnownKey, type TrustRecord, type TrustRole } from './key-records.ts';
+export { requireOperator, signDocument } from './operator.ts';
 export { type Leaf, type LeafInput, type LeafKind, leafKinds, makeLeaf, parseLeaf } from './leaf.ts';
 export type { SigstoreBundle } from './sigstore/bundle.ts';
 export { loadSigstore } from './sigstore/load.ts';

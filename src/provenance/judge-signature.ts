@@ -12,7 +12,8 @@ import { parseStatement, SLSA_PROVENANCE_TYPE, type Statement, STATEMENT_MEDIA_T
 /**
  * What one signature is worth: `trusted` by a key in scope; `untrusted`: valid, by a key that may not speak for this, or over
  * provenance that cannot be read;
- * `unknown`: by no key of the keyring; `revoked`: valid, by a revoked key; `failed`: not what it claims to be.
+ * `unknown`: by no key of the keyring; `revoked`: valid, by a revoked key, and not known to be older than its theft; `failed`: not
+ * what it claims to be. What is older is told by places in the log alone: a stolen key can lie about time.
  */
 export type SignatureStatus = 'trusted' | 'untrusted' | 'unknown' | 'revoked' | 'failed';
 
@@ -50,19 +51,21 @@ export interface SignatureJudging {
 export function judgeAttestation(attestation: StoredAttestation, input: Judging): SignatureVerdict[] {
   const read = readAttestation(attestation, input.artifact.digest);
   if (typeof read === 'string') return [failed(attestation, read)];
-  return judgeSignatures({ ...read, digest: attestation.digest }, { ...input, name: input.artifact.name });
+  const { digest, logIndex } = attestation;
+  return judgeSignatures({ ...read, digest, logIndex }, { ...input, name: input.artifact.name });
 }
 
-/** An envelope as it was read, and its digest. */
+/** An envelope as it was read, its digest, and where the log has it or will have it; null: nowhere. */
 export interface ReadAttestation {
   readonly envelope: Envelope;
   readonly statement: Statement;
   readonly digest: Digest;
+  readonly logIndex: number | null;
 }
 
 /** Judges every signature on an attestation, one verdict each, in their order. */
 export function judgeSignatures(
-  { envelope, statement, digest }: ReadAttestation,
+  { envelope, statement, digest, logIndex }: ReadAttestation,
   input: SignatureJudging,
 ): SignatureVerdict[] {
   const { keys } = input.keyring;
@@ -74,7 +77,7 @@ export function judgeSignatures(
     const base = { envelopeDigest: digest, predicateType: statement.predicateType };
     const key = keys.find(({ id }) => id === signer);
     if (key !== undefined) {
-      const judged = judgeKey(key, statement.predicateType, input);
+      const judged = judgeKey(key, { ...input, predicateType: statement.predicateType, at: logIndex });
       return { ...base, ...ofKey(key), ...(judged.status === 'trusted' ? judgePredicate(statement, judged) : judged) };
     }
     const claimed = envelope.signatures[at]?.keyId ?? null;
@@ -108,32 +111,62 @@ function readAttestation(
 
 type Judgement = Pick<SignatureVerdict, 'status' | 'reason' | 'expiresMs'>;
 
-function judgeKey(
-  key: KnownKey,
-  predicateType: string,
-  { name, keyring, typesByRole, nowMs }: SignatureJudging,
-): Judgement {
-  const verdict = (status: SignatureStatus, reason: string, expiresMs: number | null = null): Judgement => ({
-    status,
-    reason,
-    expiresMs,
-  });
-  if (key.revoked !== null) {
-    return verdict('revoked', `key '${key.name}' was revoked at ${rfc3339(key.revoked.atMs)}: ${key.revoked.reason}`);
+interface Said extends SignatureJudging {
+  readonly predicateType: string;
+  /** Where the log has it; null: nowhere. */
+  readonly at: number | null;
+}
+
+function verdictOf(status: SignatureStatus, reason: string, expiresMs: number | null = null): Judgement {
+  return { status, reason, expiresMs };
+}
+
+function judgeKey(key: KnownKey, said: Said): Judgement {
+  return judgeRetirement(key, said.at) ?? judgeTrust(key, said);
+}
+
+/** Null when the key was in use where the log has what it signed. */
+function judgeRetirement({ name, revoked, rotated }: KnownKey, at: number | null): Judgement | null {
+  if (revoked !== null && !isUpTo(revoked.lastValidIndex, at)) {
+    const when = `key '${name}' was revoked at ${rfc3339(revoked.atMs)}: ${revoked.reason}`;
+    const last =
+      revoked.lastValidIndex === null
+        ? ''
+        : `; it counts up to log index ${revoked.lastValidIndex}, and ${placeOf(at)}`;
+    return verdictOf('revoked', `${when}${last}`);
   }
+  if (rotated === null || isUpTo(rotated.logIndex, at)) return null;
+  return verdictOf('untrusted', `key '${name}' was rotated at log index ${rotated.logIndex}, and ${placeOf(at)}`);
+}
+
+/** What is not in the log may have been signed at any time. */
+function isUpTo(last: number | null, at: number | null): boolean {
+  return last !== null && at !== null && at <= last;
+}
+
+function placeOf(at: number | null): string {
+  return at === null ? 'this is not in the log' : `this is at ${at}`;
+}
+
+function judgeTrust(key: KnownKey, { name, keyring, typesByRole, nowMs, predicateType, at }: Said): Judgement {
   const records = keyring.trust.filter(({ keyId }) => keyId === key.id);
-  if (records.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted here`);
+  if (records.length === 0) return verdictOf('untrusted', `key '${key.name}' is not trusted here`);
   const inScope = records.filter(({ scope }) => name === null || isInScope(scope, name));
-  if (inScope.length === 0) return verdict('untrusted', `key '${key.name}' is not trusted for '${name}'`);
+  if (inScope.length === 0) return verdictOf('untrusted', `key '${key.name}' is not trusted for '${name}'`);
   const speaking = inScope.filter((record) => allowsType(record, predicateType, typesByRole));
   if (speaking.length === 0)
-    return verdict('untrusted', `key '${key.name}' is not trusted for ${excerptOf(predicateType, 200)}`);
-  const begun = speaking.filter(({ sinceMs }) => sinceMs <= nowMs);
-  if (begun.length === 0) return verdict('untrusted', `the trust in key '${key.name}' has not begun`);
+    return verdictOf('untrusted', `key '${key.name}' is not trusted for ${excerptOf(predicateType, 200)}`);
+  const placed = speaking.filter(({ sinceIndex }) => sinceIndex === null || (at !== null && at >= sinceIndex));
+  if (placed.length === 0) {
+    const since = Math.min(...speaking.map(({ sinceIndex }) => sinceIndex ?? 0));
+    return verdictOf('untrusted', `the trust in key '${key.name}' begins at log index ${since}, and ${placeOf(at)}`);
+  }
+  const begun = placed.filter(({ sinceMs }) => sinceMs <= nowMs);
+  if (begun.length === 0) return verdictOf('untrusted', `the trust in key '${key.name}' has not begun`);
   const endOf = ({ expiresMs }: TrustRecord): number => expiresMs ?? Number.POSITIVE_INFINITY;
   const lasting = begun.reduce((best, record) => (endOf(record) > endOf(best) ? record : best));
-  if (endOf(lasting) <= nowMs) return verdict('untrusted', `the trust in key '${key.name}' has expired`);
-  return verdict('trusted', `signed by '${key.name}', a trusted ${lasting.role}`, lasting.expiresMs);
+  if (endOf(lasting) <= nowMs) return verdictOf('untrusted', `the trust in key '${key.name}' has expired`);
+  return verdictOf('trusted', `signed by '${key.name}', a trusted ${lasting.role}`, lasting.expiresMs);
 }
 
 /** What a trusted key said counts when it can be read: provenance that says nothing is not provenance. */

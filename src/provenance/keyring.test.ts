@@ -5,17 +5,18 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { digestOf } from '../artifact/index.ts';
+import { type LoggedKeyring, openLoggedKeyring } from '../../test/keyring-fixture.ts';
 import { makeKeyPair } from './ed25519.ts';
-import { type Keyring, openKeyring, parseLeaf, ProvenanceError, shortKeyId, type TrustRequest } from './index.ts';
-import { saveKeyringState } from './key-records.ts';
+import { openKeyring, parseLeaf, ProvenanceError, shortKeyId, type TrustRequest } from './index.ts';
+import { EMPTY_KEYRING, saveKeyring } from './key-records.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 2);
 let dir: string;
-let ring: Keyring;
+let ring: LoggedKeyring;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'provost-keys-'));
-  ring = openKeyring(dir, 'home:3f9a01');
+  ring = openLoggedKeyring(dir, 'home:3f9a01');
 });
 
 afterEach(() => {
@@ -147,7 +148,7 @@ it('revokes with a reason, once, and then neither signs, trusts nor rotates', ()
   generate('alice');
   expect(() => ring.revokeKey({ key: 'alice', reason: '  ', nowMs: NOW_MS })).toThrow(withCode('PROVENANCE_TRUST'));
   const { key } = ring.revokeKey({ key: 'alice', reason: 'laptop stolen', nowMs: NOW_MS });
-  expect(key.revoked).toEqual({ reason: 'laptop stolen', atMs: NOW_MS });
+  expect(key.revoked).toEqual({ reason: 'laptop stolen', atMs: NOW_MS, logIndex: 1, lastValidIndex: null });
   const retired = expect.objectContaining({
     code: 'PROVENANCE_KEY_RETIRED',
     exit: 3,
@@ -203,6 +204,29 @@ it('says when the file cannot be read, and leaves no half-written file when it c
   const path = join(dir, 'keyring.json');
   mkdirSync(path);
   expect(() => ring.state()).toThrow(withCode('PROVENANCE_KEYRING'));
-  expect(() => saveKeyringState(path, { keys: [], trust: [] })).toThrow('EISDIR');
+  expect(() => saveKeyring(path, EMPTY_KEYRING)).toThrow('EISDIR');
   expect(readdirSync(dir)).toEqual(['keyring.json']);
+});
+
+it('revokes from an index on, and later from an earlier one, never the other way round', () => {
+  generate('alice');
+  generate('bob');
+  const revoke = (lastValidIndex: number | null) =>
+    ring.revokeKey({ key: 'alice', reason: 'stolen', lastValidIndex, nowMs: NOW_MS }).key.revoked;
+  for (const index of [2, -1, 0.5, Number.NaN]) expect(() => revoke(index)).toThrow(withCode('PROVENANCE_TRUST'));
+  expect(revoke(1)).toMatchObject({ lastValidIndex: 1, logIndex: 2 });
+  for (const index of [1, 2]) expect(() => revoke(index)).toThrow(withCode('PROVENANCE_KEY_RETIRED'));
+  expect(revoke(0)).toMatchObject({ lastValidIndex: 0, logIndex: 3 });
+  expect(revoke(null)).toMatchObject({ lastValidIndex: null, logIndex: 4 });
+  expect(() => revoke(null)).toThrow(withCode('PROVENANCE_KEY_RETIRED'));
+});
+
+it('commits nothing that does not follow from what is known', () => {
+  const raw = openKeyring(dir, 'home:3f9a01');
+  const event = raw.generateKey({ name: 'alice', nowMs: NOW_MS });
+  raw.commit(event, 0);
+  expect(() => raw.commit(event, 1)).toThrow(withCode('PROVENANCE_KEY_EVENT'));
+  const revocation = raw.revokeKey({ key: 'alice', reason: 'x', lastValidIndex: 5, logSize: 6, nowMs: NOW_MS });
+  expect(() => raw.commit(revocation, 5)).toThrow(withCode('PROVENANCE_KEY_EVENT'));
+  expect(raw.commit(revocation, 6).revoked).not.toBeNull();
 });

@@ -1,30 +1,35 @@
-// The keyring of a home: makes, trusts, rotates and revokes keys; each change is also a leaf for the journal.
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-
-import { canonicalJson, exitStatus, messageOf, rfc3339 } from '../base/index.ts';
-import { saveAtomically } from './atomic-file.ts';
+// The keyring of a home: prepares changes of keys and trust as events for the log, and makes them count once the log has them.
+import { exitStatus, rfc3339 } from '../base/index.ts';
 import { signEnvelope } from './dsse.ts';
-import { makeKeyPair, parsePublicPem, type PublicKey, type Signer, signerOf } from './ed25519.ts';
+import { makeKeyPair, parsePublicPem, type PublicKey, type Signer } from './ed25519.ts';
 import { ProvenanceError, type ProvenanceErrorCode } from './errors.ts';
 import { excerptOf, faultsOf } from './excerpt.ts';
 import {
+  applyKeyEvent,
+  applyRevocation,
+  encodeKeyEvent,
+  isStricter,
+  KEY_EVENT_MEDIA_TYPE,
+  type KeyEventDocument,
+  kindOfEvent,
+  wireTrust,
+} from './key-events.ts';
+import { KeyringFiles, refuseRetired } from './key-files.ts';
+import { findUnlogged, findUnloggedRevocations, type KeyLog, recomputeKeyring } from './key-log.ts';
+import {
+  badKeyring,
   encodeRotation,
   keyName,
-  keyringReader,
   type KeyringState,
   type KnownKey,
+  loadKeyring,
   ROTATION_MEDIA_TYPE,
   rotationPayload,
-  saveKeyringState,
   type TrustRecord,
   trustRecord,
   type TrustRole,
 } from './key-records.ts';
-import { type LeafKind, makeLeaf } from './leaf.ts';
-
-/** Media type of the document of a key event. */
-export const KEY_EVENT_MEDIA_TYPE = 'application/vnd.provost.key-event.v1+json';
+import { makeLeaf } from './leaf.ts';
 
 /** Hex digits that a short key id has when people see it. */
 const SHORT_ID_CHARS = 12;
@@ -32,9 +37,9 @@ const SHORT_ID_CHARS = 12;
 /** Fewer would make a name like `cafe` an id by accident. */
 const ID_PREFIX_CHARS_MIN = 8;
 
-/** A change of the keyring: the key as it is now, and the journal's leaf with the document that it names. */
+/** A change of the keyring that nothing knows of yet: the leaf for the log, with the document that it names. */
 export interface KeyEvent {
-  readonly key: KnownKey;
+  readonly event: KeyEventDocument;
   readonly document: Buffer;
   readonly leaf: Buffer;
 }
@@ -50,25 +55,54 @@ export interface TrustRequest {
   readonly scope: string;
   /** Empty: those that the role stands for. */
   readonly predicateTypes: readonly string[];
+  /** Only what the log has from this index on counts; null: wherever it is, and what is not in it too. */
+  readonly sinceIndex: number | null;
   readonly expiresMs: number | null;
   readonly nowMs: number;
 }
 
-/** Keys and trust of one home. Every method reads the file again, so that two processes see the same. */
+/** What is revoked. */
+export interface RevokeRequest {
+  readonly key: string;
+  readonly reason: string;
+  /** What it signed counts where the log has it at this index or before; null: nothing counts. */
+  readonly lastValidIndex: number | null;
+  /** Entries that the log has. */
+  readonly logSize: number;
+  readonly nowMs: number;
+}
+
+/**
+ * Keys and trust of one home. A change is prepared, then the log takes its leaf, then it is committed: there is never trust
+ * without its leaf. Until it is reconciled with the log, every method reads the file again.
+ */
 export interface Keyring {
   /** Keys and trust as they are now; what verification takes. */
   state(): KeyringState;
   /** The key with this name (of rotated ones the newest) or id (or its beginning). @throws PROVENANCE_KEY_UNKNOWN */
   findKey(nameOrId: string): KnownKey;
   hasPrivate(keyId: string): boolean;
-  /** @throws PROVENANCE_KEY_EXISTS, PROVENANCE_KEY_FORM for a bad name */
+  /** Makes a key pair; its private part is kept at once. @throws PROVENANCE_KEY_EXISTS, PROVENANCE_KEY_FORM for a bad name */
   generateKey(request: { readonly name: string; readonly nowMs: number }): KeyEvent;
   /** @throws PROVENANCE_KEY_UNKNOWN, PROVENANCE_KEY_RETIRED, PROVENANCE_KEY_FORM, PROVENANCE_KEY_EXISTS, PROVENANCE_TRUST */
   trustKey(request: TrustRequest): KeyEvent;
   /** The new key has the old one's name, owner and trust; the old one signs that and signs no more. */
   rotateKey(request: { readonly key: string; readonly nowMs: number }): KeyEvent;
-  /** What the key signed, whenever it did, is worth nothing from now on. */
-  revokeKey(request: { readonly key: string; readonly reason: string; readonly nowMs: number }): KeyEvent;
+  /**
+   * What the key signed is worth nothing from now on, whatever times it claims, but for what the log has up to the last valid
+   * index. A revoked key can be revoked further. @throws PROVENANCE_KEY_UNKNOWN, PROVENANCE_KEY_RETIRED, PROVENANCE_TRUST
+   */
+  revokeKey(request: RevokeRequest): KeyEvent;
+  /** Makes a change count that the log has at `logIndex`. Changes are committed in the order of the log. Answers its key. */
+  commit(event: KeyEvent, logIndex: number): KnownKey;
+  /**
+   * Brings the keyring in line with the log, which is the truth, and holds on to it: events that the file lacks are added, and the
+   * file is not read again.
+   *
+   * @returns revocations that only the file had: they hold, and the log must get them
+   * @throws ProvenanceError PROVENANCE_KEYRING when the file knows keys or trust that the log does not have
+   */
+  reconcile(log: KeyLog, nowMs: number): Promise<readonly KeyEvent[]>;
   /** @throws PROVENANCE_KEY_UNKNOWN, PROVENANCE_KEY_RETIRED, PROVENANCE_KEY_PRIVATE */
   openSigner(nameOrId: string): Signer;
 }
@@ -89,6 +123,8 @@ export function openKeyring(dir: string, issuer: string): Keyring {
     trustKey: (request) => trustKey(ring, request),
     rotateKey: (request) => rotateKey(ring, request),
     revokeKey: (request) => revokeKey(ring, request),
+    commit: (event, logIndex) => commit(ring, event, logIndex),
+    reconcile: (log, nowMs) => reconcile(ring, log, nowMs),
     openSigner: (nameOrId) => ring.openSigner(findKey(ring.load(), nameOrId)),
   };
 }
@@ -98,113 +134,86 @@ export function shortKeyId(keyId: string): string {
   return keyId.slice(0, SHORT_ID_CHARS);
 }
 
-class KeyringFiles {
-  readonly #dir: string;
-  readonly #issuer: string;
-  readonly #read: () => KeyringState;
+/** An event with its leaf, which names the event before it. */
+function prepare(ring: KeyringFiles, event: KeyEventDocument): KeyEvent {
+  const document = encodeKeyEvent(event);
+  const leaf = makeLeaf({
+    kind: kindOfEvent[event.event],
+    document,
+    type: KEY_EVENT_MEDIA_TYPE,
+    subjects: [],
+    keys: [event.key.id],
+    parents: ring.load().events.slice(-1),
+    issuer: ring.issuer,
+  });
+  return { event, document, leaf };
+}
 
-  constructor(dir: string, issuer: string) {
-    this.#dir = dir;
-    this.#read = keyringReader(join(dir, 'keyring.json'));
-    this.#issuer = issuer;
-  }
+function commit(ring: KeyringFiles, { event }: KeyEvent, logIndex: number): KnownKey {
+  const known = ring.load();
+  const state = applyKeyEvent(known, event, logIndex);
+  ring.save({ ...state, events: [...known.events, logIndex], logSize: Math.max(known.logSize, logIndex + 1) });
+  return findKey(state, event.key.id);
+}
 
-  load(): KeyringState {
-    return this.#read();
+async function reconcile(ring: KeyringFiles, log: KeyLog, nowMs: number): Promise<readonly KeyEvent[]> {
+  const file = loadKeyring(ring.file);
+  if (file.logSize > log.size) {
+    throw badKeyring(ring.file, `it knows ${file.logSize} entries of a log that has ${log.size}`);
   }
-
-  save(state: KeyringState): void {
-    saveKeyringState(join(this.#dir, 'keyring.json'), state);
-  }
-
-  /** The private part first: a key that is listed can sign. */
-  savePair(publicKey: PublicKey, privatePem: string): void {
-    saveAtomically(this.#privatePath(publicKey.id), privatePem, 0o600);
-    const publicPem = publicKey.object.export({ type: 'spki', format: 'pem' });
-    saveAtomically(join(this.#dir, `${publicKey.id}.pub`), publicPem, 0o644);
-  }
-
-  hasPrivate(keyId: string): boolean {
-    return statSync(this.#privatePath(keyId), { throwIfNoEntry: false }) !== undefined;
-  }
-
-  openSigner(key: KnownKey): Signer {
-    refuseRetired(key, 'sign');
-    const signer = signerOf(this.#readPrivate(key));
-    if (signer.keyId !== key.id) throw privateFault(key, 'its file holds another key');
-    return signer;
-  }
-
-  #readPrivate(key: KnownKey): string {
-    const path = this.#privatePath(key.id);
-    try {
-      const openTo = statSync(path).mode & 0o077;
-      if (openTo !== 0) throw privateFault(key, `others may read ${path}`);
-      return readFileSync(path, 'utf8');
-    } catch (error) {
-      throw error instanceof ProvenanceError ? error : privateFault(key, messageOf(error), error);
-    }
-  }
-
-  #privatePath(keyId: string): string {
-    return join(this.#dir, `${keyId}.key`);
-  }
-
-  /** The event's document, and the leaf that names it. */
-  record(kind: LeafKind & ('key' | 'revoke'), key: KnownKey, facts: Readonly<Record<string, unknown>>): KeyEvent {
-    const { id, name, owner, publicKey } = key;
-    const document = Buffer.from(canonicalJson({ ...facts, key: { id, name, owner, publicKey } }));
-    const leaf = makeLeaf({
-      kind,
-      document,
-      type: KEY_EVENT_MEDIA_TYPE,
-      subjects: [],
-      keys: [id],
-      parents: [],
-      issuer: this.#issuer,
-    });
-    return { key, document, leaf };
-  }
+  const { before, now } = await recomputeKeyring(file, log, ring.issuer);
+  const unlogged = findUnlogged(file, before);
+  if (unlogged !== null) throw badKeyring(ring.file, unlogged);
+  // A revocation holds wherever it is found: a crash, or somebody, kept it from the log.
+  const revoked = findUnloggedRevocations(file, before).flatMap(({ id, revoked: one }) =>
+    one === null ? [] : [{ id, revocation: { ...one, logIndex: null } }],
+  );
+  const state = revoked.reduce<KeyringState>((so, { id, revocation }) => applyRevocation(so, id, revocation), now);
+  ring.hold({ ...now, ...state });
+  return revoked.map(({ id, revocation: { reason, lastValidIndex } }) => {
+    const time = rfc3339(nowMs);
+    return prepare(ring, { event: 'revoked', time, key: saidOf(findKey(state, id)), reason, lastValidIndex });
+  });
 }
 
 function generateKey(ring: KeyringFiles, { name, nowMs }: { name: string; nowMs: number }): KeyEvent {
-  const state = ring.load();
-  refuseBadName(state, name);
+  refuseBadName(ring.load(), name);
   const { publicKey, privatePem } = makeKeyPair();
-  const key = newKey(publicKey, { name, owner: name, nowMs });
   ring.savePair(publicKey, privatePem);
-  ring.save({ ...state, keys: [...state.keys, key] });
-  return ring.record('key', key, { event: 'generated', time: rfc3339(nowMs) });
+  return prepare(ring, { event: 'generated', time: rfc3339(nowMs), key: newKey(publicKey, { name, owner: name }) });
 }
 
 function trustKey(ring: KeyringFiles, request: TrustRequest): KeyEvent {
   const known = ring.load();
-  const { key, keys } = request.publicPem === null ? knownKey(known, request.key) : importKey(known, request);
+  const key = request.publicPem === null ? knownKey(known, request.key) : importKey(known, request);
+  const trust = wireTrust(parseTrust(key, request));
+  return prepare(ring, { event: 'trusted', time: rfc3339(request.nowMs), key, trust });
+}
+
+/** A key as the documents of events have it. */
+type SaidKey = KeyEventDocument['key'];
+
+function saidOf({ id, name, owner, publicKey }: KnownKey): SaidKey {
+  return { id, name, owner, publicKey };
+}
+
+function knownKey(state: KeyringState, nameOrId: string): SaidKey {
+  const key = findKey(state, nameOrId);
   refuseRetired(key, 'be trusted');
-  const record = parseTrust(key, request);
-  const isSame = (other: TrustRecord): boolean =>
-    other.keyId === record.keyId && other.role === record.role && other.scope === record.scope;
-  ring.save({ keys, trust: [...known.trust.filter((other) => !isSame(other)), record] });
-  const { sinceMs, expiresMs, ...trust } = record;
-  const expires = expiresMs === null ? null : rfc3339(expiresMs);
-  return ring.record('key', key, { event: 'trusted', time: rfc3339(sinceMs), trust: { ...trust, expires } });
+  return saidOf(key);
 }
 
-function knownKey(state: KeyringState, nameOrId: string): { key: KnownKey; keys: readonly KnownKey[] } {
-  return { key: findKey(state, nameOrId), keys: state.keys };
-}
-
-function importKey(state: KeyringState, request: TrustRequest): { key: KnownKey; keys: readonly KnownKey[] } {
+function importKey(state: KeyringState, request: TrustRequest): SaidKey {
   const publicKey = parsePublicPem(request.publicPem ?? '');
-  const known = state.keys.find(({ id }) => id === publicKey.id);
-  if (known !== undefined) return { key: known, keys: state.keys };
+  if (state.keys.some(({ id }) => id === publicKey.id)) return knownKey(state, publicKey.id);
   refuseBadName(state, request.key);
-  const key = newKey(publicKey, { name: request.key, owner: request.key, nowMs: request.nowMs });
-  return { key, keys: [...state.keys, key] };
+  return newKey(publicKey, { name: request.key, owner: request.key });
 }
 
-function parseTrust(key: KnownKey, { role, scope, predicateTypes, expiresMs, nowMs }: TrustRequest): TrustRecord {
-  const parsed = trustRecord.safeParse({ keyId: key.id, role, scope, predicateTypes, sinceMs: nowMs, expiresMs });
+function parseTrust(key: SaidKey, request: TrustRequest): TrustRecord {
+  const { role, scope, predicateTypes, sinceIndex, expiresMs, nowMs } = request;
+  const record = { keyId: key.id, role, scope, predicateTypes, sinceIndex, sinceMs: nowMs, expiresMs };
+  const parsed = trustRecord.safeParse(record);
   if (parsed.success) return parsed.data;
   throw usage('PROVENANCE_TRUST', `key '${key.name}' cannot be trusted so: ${faultsOf(parsed.error)}`, {
     hint: 'Give a role, a scope like shop/*, and predicate types as URIs.',
@@ -212,48 +221,36 @@ function parseTrust(key: KnownKey, { role, scope, predicateTypes, expiresMs, now
 }
 
 function rotateKey(ring: KeyringFiles, { key: nameOrId, nowMs }: { key: string; nowMs: number }): KeyEvent {
-  const state = ring.load();
-  const old = findKey(state, nameOrId);
+  const old = findKey(ring.load(), nameOrId);
+  const signer = ring.openSigner(old);
   const { publicKey, privatePem } = makeKeyPair();
   const payload = rotationPayload(old.id, publicKey.id, old.owner);
-  const envelope = encodeRotation(signEnvelope(ROTATION_MEDIA_TYPE, payload, [ring.openSigner(old)]));
-  const key = {
-    ...newKey(publicKey, { name: old.name, owner: old.owner, nowMs }),
-    previous: { id: old.id, envelope },
-  };
-  const keys = state.keys.map((other) => (other.id === old.id ? { ...other, rotatedMs: nowMs } : other));
-  const inherited = state.trust.filter(({ keyId }) => keyId === old.id).map((trust) => ({ ...trust, keyId: key.id }));
+  const envelope = encodeRotation(signEnvelope(ROTATION_MEDIA_TYPE, payload, [signer]));
   ring.savePair(publicKey, privatePem);
-  ring.save({ keys: [...keys, key], trust: [...state.trust, ...inherited] });
-  return ring.record('key', key, { event: 'rotated', time: rfc3339(nowMs), previous: old.id, envelope });
+  const key = newKey(publicKey, { name: old.name, owner: old.owner });
+  return prepare(ring, { event: 'rotated', time: rfc3339(nowMs), key, previous: old.id, envelope });
 }
 
-function revokeKey(
-  ring: KeyringFiles,
-  { key: nameOrId, reason, nowMs }: { key: string; reason: string; nowMs: number },
-): KeyEvent {
-  const state = ring.load();
-  const key = findKey(state, nameOrId);
-  if (key.revoked !== null) refuseRetired(key, 'be revoked again');
-  const why = reason.trim().slice(0, 1000);
-  if (why === '') throw usage('PROVENANCE_TRUST', 'a revocation needs a reason', { hint: 'Say it with --reason.' });
-  const revoked = { ...key, revoked: { reason: why, atMs: nowMs } };
-  ring.save({ ...state, keys: state.keys.map((other) => (other.id === key.id ? revoked : other)) });
-  return ring.record('revoke', revoked, { event: 'revoked', time: rfc3339(nowMs), reason: why });
+function revokeKey(ring: KeyringFiles, request: RevokeRequest): KeyEvent {
+  const { lastValidIndex, logSize } = request;
+  const key = findKey(ring.load(), request.key);
+  if (key.revoked !== null && !isStricter({ lastValidIndex, logIndex: null }, key.revoked)) {
+    refuseRetired(key, 'be revoked again');
+  }
+  const reason = request.reason.trim().slice(0, 1000);
+  if (reason === '') throw usage('PROVENANCE_TRUST', 'a revocation needs a reason', { hint: 'Say it with --reason.' });
+  if (
+    lastValidIndex !== null &&
+    !(Number.isSafeInteger(lastValidIndex) && lastValidIndex >= 0 && lastValidIndex < logSize)
+  )
+    throw usage('PROVENANCE_TRUST', `the log has no entry ${lastValidIndex}: it has ${logSize}`, {
+      hint: 'Give the index of the last entry that the right owner signed; provost log shows the log’s size.',
+    });
+  return prepare(ring, { event: 'revoked', time: rfc3339(request.nowMs), key: saidOf(key), reason, lastValidIndex });
 }
 
-function newKey(publicKey: PublicKey, of: { name: string; owner: string; nowMs: number }): KnownKey {
-  return {
-    id: publicKey.id,
-    name: of.name,
-    owner: of.owner,
-    publicKey: publicKey.spki.toString('base64'),
-    createdMs: of.nowMs,
-    previous: null,
-    rotatedMs: null,
-    revoked: null,
-    public: publicKey,
-  };
+function newKey(publicKey: PublicKey, of: { name: string; owner: string }): SaidKey {
+  return { id: publicKey.id, name: of.name, owner: of.owner, publicKey: publicKey.spki.toString('base64') };
 }
 
 function findKey({ keys }: KeyringState, nameOrId: string): KnownKey {
@@ -277,26 +274,6 @@ function refuseBadName({ keys }: KeyringState, name: string): void {
   if (!keys.some((key) => key.name === name)) return;
   throw usage('PROVENANCE_KEY_EXISTS', `a key named '${name}' exists`, {
     hint: `Choose another name, or replace it with provost key rotate ${name}.`,
-  });
-}
-
-function refuseRetired(key: KnownKey, what: string): void {
-  const why =
-    key.revoked === null
-      ? key.rotatedMs !== null && `it was rotated at ${rfc3339(key.rotatedMs)}`
-      : `it was revoked at ${rfc3339(key.revoked.atMs)}: ${key.revoked.reason}`;
-  if (why === false) return;
-  throw new ProvenanceError('PROVENANCE_KEY_RETIRED', `key '${key.name}' cannot ${what}: ${why}`, {
-    exit: exitStatus.denied,
-    hint: 'Use another key; provost key list shows them.',
-  });
-}
-
-function privateFault(key: KnownKey, why: string, cause?: unknown): ProvenanceError {
-  return new ProvenanceError('PROVENANCE_KEY_PRIVATE', `the private part of key '${key.name}' cannot be used: ${why}`, {
-    exit: exitStatus.unavailable,
-    hint: 'Sign where the key was made; its file must be readable by its owner alone (chmod 600).',
-    cause,
   });
 }
 

@@ -5,14 +5,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { digestOf, hexOf } from '../artifact/index.ts';
+import { type LoggedKeyring, openLoggedKeyring } from '../../test/keyring-fixture.ts';
 import { encodeEnvelope, signEnvelope } from './dsse.ts';
 import { makeKeyPair, signerOf } from './ed25519.ts';
 import {
   attest,
   type AttestationStore,
-  type Keyring,
   openAttestationStore,
-  openKeyring,
   parseEnvelope,
   parseLeaf,
   parseStatement,
@@ -33,12 +32,12 @@ const caps = {
   failedVerification: { max: 0 },
 };
 let dir: string;
-let ring: Keyring;
+let ring: LoggedKeyring;
 let store: AttestationStore;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'provost-attest-'));
-  ring = openKeyring(join(dir, 'keys'), 'home:3f9a01');
+  ring = openLoggedKeyring(join(dir, 'keys'), 'home:3f9a01');
   store = openAttestationStore(join(dir, 'attestations'));
   ring.generateKey({ name: 'alice', nowMs: NOW_MS });
 });
@@ -291,7 +290,7 @@ it('finds every change of a stored attestation', () => {
   expect(verify().verdict).toBe('failed');
 });
 
-it.each<[string, (signer: ReturnType<Keyring['openSigner']>) => Buffer]>([
+it.each<[string, (signer: ReturnType<LoggedKeyring['openSigner']>) => Buffer]>([
   ['no JSON', () => Buffer.from('rubbish')],
   ['no statement', (signer) => encodeEnvelope(signEnvelope('text/plain', Buffer.from('{}'), [signer]))],
   ['a broken statement', (signer) => encodeEnvelope(signEnvelope(STATEMENT_MEDIA_TYPE, Buffer.from('{}'), [signer]))],

@@ -4,7 +4,7 @@ import { timingSafeEqual } from 'node:crypto';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
-import { incidentNote, overrideRequest, runRequest, stopRequest } from '../api/index.ts';
+import { incidentNote, overrideRequest, reasonNote, runRequest, stopRequest } from '../api/index.ts';
 import { exitStatus } from '../base/index.ts';
 import type { Engine } from '../engine/index.ts';
 import { envelopeRoute } from './envelope-routes.ts';
@@ -87,12 +87,15 @@ function workloadRoutes(app: FastifyInstance, engine: Engine): void {
     return reply.code(204).send();
   });
   app.post('/v1/workloads/:name/rollback', (request) =>
-    engine.rollback(nameParam.parse(request.params).name, incidentNote.parse(request.body).reason),
+    engine.rollback(nameParam.parse(request.params).name, reasonNote.parse(request.body).reason),
   );
   app.post('/v1/workloads/:name/override', (request) =>
     engine.override(nameParam.parse(request.params).name, overrideRequest.parse(request.body)),
   );
-  app.delete('/v1/workloads/:name/override', (request) => engine.clearOverride(nameParam.parse(request.params).name));
+  app.delete('/v1/workloads/:name/override', (request) => {
+    const { key = null } = z.object({ key: z.string().max(128).optional() }).parse(request.query);
+    return engine.clearOverride(nameParam.parse(request.params).name, key);
+  });
 }
 
 function incidentRoutes(app: FastifyInstance, engine: Engine): void {
@@ -103,10 +106,10 @@ function incidentRoutes(app: FastifyInstance, engine: Engine): void {
   });
   app.get('/v1/incidents/:id', (request) => engine.incident(idParam.parse(request.params).id));
   app.post('/v1/incidents/:id/acknowledge', (request) =>
-    engine.noteIncident(idParam.parse(request.params).id, 'acknowledged', incidentNote.parse(request.body).reason),
+    engine.noteIncident(idParam.parse(request.params).id, 'acknowledged', incidentNote.parse(request.body)),
   );
   app.post('/v1/incidents/:id/resolve', (request) =>
-    engine.noteIncident(idParam.parse(request.params).id, 'resolved', incidentNote.parse(request.body).reason),
+    engine.noteIncident(idParam.parse(request.params).id, 'resolved', incidentNote.parse(request.body)),
   );
 }
 
@@ -119,9 +122,15 @@ const keyCommand = z.discriminatedUnion('do', [
     role: z.enum(['publisher', 'builder', 'reviewer', 'operator']),
     scope: z.string().max(512),
     predicateTypes: z.array(z.string().max(512)).max(64),
+    sinceIndex: z.int().min(0).nullable().optional(),
   }),
   z.strictObject({ do: z.literal('rotate'), key: z.string().max(128) }),
-  z.strictObject({ do: z.literal('revoke'), key: z.string().max(128), reason: z.string().max(1000) }),
+  z.strictObject({
+    do: z.literal('revoke'),
+    key: z.string().max(128),
+    reason: z.string().max(1000),
+    lastValidIndex: z.int().min(0).nullable().optional(),
+  }),
 ]);
 
 const attestBody = z.strictObject({

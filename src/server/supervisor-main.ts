@@ -22,7 +22,9 @@ async function main(): Promise<number> {
     return 0;
   } catch (error) {
     const code = error instanceof ProvostError ? `${error.code}: ` : '';
-    process.stderr.write(`provost supervisor: ${code}${messageOf(error)}\n`);
+    // The command that started it shows the end of this: what to do belongs there too.
+    const hint = error instanceof ProvostError && error.hint !== undefined ? `\n  ${error.hint}` : '';
+    process.stderr.write(`provost supervisor: ${code}${messageOf(error)}${hint}\n`);
     if (error instanceof Error && error.cause !== undefined)
       process.stderr.write(`  because ${messageOf(error.cause)}\n`);
     if (!(error instanceof ProvostError)) return exitStatus.internal;

@@ -9,6 +9,7 @@ import { PROJECT_FOLDER, readSources } from '../source/source-file.ts';
 import { documentTargets } from './provenance-documents.ts';
 import { keyTargets } from './provenance-keys.ts';
 import type { Outcome, Target } from './provenance-outcome.ts';
+import { positionTargets } from './provenance-positions.ts';
 import { sigstoreTargets } from './provenance-sigstore.ts';
 
 const CASES_MIN = 150;
@@ -42,7 +43,7 @@ const attackCase = z.strictObject({
 });
 
 const targets: ReadonlyMap<string, Target> = new Map(
-  Object.entries({ ...documentTargets, ...keyTargets, ...sigstoreTargets }),
+  Object.entries({ ...documentTargets, ...keyTargets, ...positionTargets, ...sigstoreTargets }),
 );
 const text = readFileSync(join(import.meta.dirname, 'provenance-cases.jsonl'), 'utf8');
 const cases = text
@@ -51,9 +52,9 @@ const cases = text
   .map((line) => attackCase.parse(JSON.parse(line)));
 
 /** Whether a valid twin is accepted, tried once for all the cases that share it. */
-const twins = new Map<string, Outcome>();
+const twins = new Map<string, Outcome | Promise<Outcome>>();
 
-function twinOf(target: string, base: Readonly<Record<string, unknown>>): Outcome {
+function twinOf(target: string, base: Readonly<Record<string, unknown>>): Outcome | Promise<Outcome> {
   const key = JSON.stringify([target, base]);
   const outcome = twins.get(key) ?? targetOf(target)(base);
   twins.set(key, outcome);
@@ -82,10 +83,10 @@ describe('the corpus of attacks on provenance', () => {
       expect(readFileSync(join(PROJECT_FOLDER, path), 'utf8'), path).toContain(`'${code}'`);
   });
 
-  it.each(cases)('$target: $name', ({ target, base, attack, says, code, exit, verdict, cap }) => {
-    expect(twinOf(target, base), 'the valid twin').toEqual({ kind: 'accepted' });
+  it.each(cases)('$target: $name', async ({ target, base, attack, says, code, exit, verdict, cap }) => {
+    expect(await twinOf(target, base), 'the valid twin').toEqual({ kind: 'accepted' });
     const expected = code === undefined ? { kind: 'judged', verdict, cap } : { kind: 'refused', code, exit };
-    const found = targetOf(target)({ ...base, ...attack });
+    const found = await targetOf(target)({ ...base, ...attack });
     expect(found).toEqual({ ...expected, message: expect.stringContaining(says) as unknown });
   });
 });

@@ -15,6 +15,7 @@ import {
   parseStatement,
   parseVerificationSummary,
 } from '../../src/provenance/index.ts';
+import { openLoggedKeyring } from '../keyring-fixture.ts';
 import { artifact, envelopeOf, publicKeyOf, statement, values } from './provenance-envelope.ts';
 import { mutateBytes, mutateValue, type Mutation, mutationSchema } from './provenance-mutation.ts';
 import { inFolder, outcomeOf, type Target } from './provenance-outcome.ts';
@@ -92,7 +93,7 @@ function tryLines(setup: unknown): ReturnType<Target> {
 function tryKeyringFile(setup: unknown): ReturnType<Target> {
   const mutation = mutationSchema.parse(setup);
   return inFolder((folder) => {
-    const ring = openKeyring(folder, 'home:3f9a01');
+    const ring = openLoggedKeyring(folder, 'home:3f9a01');
     const first = ring.generateKey({ name: 'alice', nowMs: NOW_MS }).key;
     const second = ring.rotateKey({ key: 'alice', nowMs: NOW_MS }).key;
     const trust = { publicPem: null, role: 'publisher', scope: '*', predicateTypes: [], expiresMs: null } as const;

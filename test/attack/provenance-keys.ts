@@ -5,15 +5,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 import { digestOf } from '../../src/artifact/index.ts';
-import {
-  type Keyring,
-  openKeyring,
-  parseEnvelope,
-  verifyArtifact,
-  verifyEnvelope,
-} from '../../src/provenance/index.ts';
+import { parseEnvelope, verifyArtifact, verifyEnvelope } from '../../src/provenance/index.ts';
 import { trustRoles } from '../../src/provenance/key-records.ts';
 import { STATEMENT_MEDIA_TYPE } from '../../src/provenance/statement.ts';
+import { type LoggedKeyring, openLoggedKeyring } from '../keyring-fixture.ts';
 import { artifact, envelopeOf, type EnvelopeSetup, envelopeSetup, publicKeyOf, values } from './provenance-envelope.ts';
 import { mutateBytes, mutationSchema } from './provenance-mutation.ts';
 import { inFolder, type Outcome, outcomeOf, type Target } from './provenance-outcome.ts';
@@ -68,7 +63,7 @@ const artifactSetup = z.strictObject({
 });
 
 function trust(
-  ring: Keyring,
+  ring: LoggedKeyring,
   { key = 'alice', sinceMs = 0, expiresMs = null, ...rest }: z.infer<typeof trustSetup>,
 ): void {
   const { role = 'publisher', scope = 'shop/*', predicateTypes = [] } = rest;
@@ -81,7 +76,7 @@ function tryArtifact(setup: unknown): Outcome {
   const { attestations = [{}], artifactName = artifact.name, ...rest } = artifactSetup.parse(setup);
   const digest = digestOf(rest.artifactText ?? 'the artifact');
   return inFolder((folder) => {
-    const ring = openKeyring(folder, 'home:3f9a01');
+    const ring = openLoggedKeyring(folder, 'home:3f9a01');
     for (const each of rest.trust ?? [{}]) trust(ring, each);
     if (rest.revoked !== undefined) {
       ring.revokeKey({ key: rest.revoked.key, reason: 'stolen', nowMs: NOW_MS + rest.revoked.atMs });
@@ -130,14 +125,14 @@ const keysSetup = z.strictObject({ steps: z.array(step).optional(), last: step.o
 function tryKeys(setup: unknown): Outcome {
   const { steps = [], last = { do: 'sign', key: 'alice' } } = keysSetup.parse(setup);
   return inFolder((folder) => {
-    const ring = openKeyring(folder, 'home:3f9a01');
+    const ring = openLoggedKeyring(folder, 'home:3f9a01');
     for (const name of ['alice', 'bob']) ring.generateKey({ name, nowMs: NOW_MS });
     for (const each of steps) takeStep(ring, folder, each);
     return outcomeOf(() => takeStep(ring, folder, last));
   });
 }
 
-function takeStep(ring: Keyring, folder: string, taken: z.infer<typeof step>): void {
+function takeStep(ring: LoggedKeyring, folder: string, taken: z.infer<typeof step>): void {
   const fileOf = (key: string): string => join(folder, `${ring.findKey(key).id}.key`);
   switch (taken.do) {
     case 'generate':

@@ -12,7 +12,7 @@ export type Outcome =
   | { readonly kind: 'judged'; readonly verdict: string; readonly cap: string; readonly message: string };
 
 /** What is attacked: tries one input, described by a setup of its own form; `{}` is the plain valid one. */
-export type Target = (setup: unknown) => Outcome;
+export type Target = (setup: unknown) => Outcome | Promise<Outcome>;
 
 /** Runs what takes an input or throws; only errors of the room are refusals. */
 export function outcomeOf(run: () => unknown): Outcome {
@@ -26,12 +26,29 @@ export function outcomeOf(run: () => unknown): Outcome {
   }
 }
 
+/** As {@link outcomeOf}, of what takes its time. */
+export async function laterOutcomeOf(run: () => Promise<unknown>): Promise<Outcome> {
+  const settled = await run().then(
+    () => null,
+    (error: unknown) => ({ error }),
+  );
+  return outcomeOf(() => {
+    if (settled !== null) throw settled.error;
+  });
+}
+
 /** Runs `use` with a folder that is gone afterwards. */
 export function inFolder<T>(use: (folder: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), 'provost-corpus-'));
+  const leave = (): void => rmSync(folder, { recursive: true, force: true });
+  let used: T;
   try {
-    return use(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+    used = use(folder);
+  } catch (error) {
+    leave();
+    throw error;
   }
+  if (!(used instanceof Promise)) leave();
+  else used.then(leave, leave);
+  return used;
 }

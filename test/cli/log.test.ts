@@ -6,10 +6,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ErrorDocument } from '../../src/api/index.ts';
 import { digestOf } from '../../src/artifact/index.ts';
 import { makeKeyPair, signerOf } from '../../src/provenance/ed25519.ts';
-import { attest, openKeyring, RELEASE_TYPE } from '../../src/provenance/index.ts';
+import { attest, RELEASE_TYPE } from '../../src/provenance/index.ts';
 import { freePort, openTestHome, type TestHome, until } from '../home-fixture.ts';
 import { PROJECT_FOLDER } from '../source/source-file.ts';
 import { runTranscript } from './transcript.ts';
+import { openLoggedKeyring } from '../keyring-fixture.ts';
 
 describe('provost log', () => {
   let home: TestHome;
@@ -218,7 +219,7 @@ $ provost log verify --receipt HOME/app.tlog-proof --entry HOME/other --key ${ke
 
     await home.ok('log', 'init', at('log-p'), '--origin', 'example.com/p');
     const { publicKey, privatePem } = makeKeyPair();
-    openKeyring(at('keys'), 'home:000000').trustKey({
+    openLoggedKeyring(at('keys'), 'home:000000').trustKey({
       key: 'vendor',
       publicPem: publicKey.object.export({ type: 'spki', format: 'pem' }).toString(),
       ...{ role: 'publisher', scope: '*', predicateTypes: [], expiresMs: null, nowMs: Date.now() },

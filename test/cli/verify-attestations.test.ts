@@ -7,10 +7,8 @@ import { openHome } from '../../src/engine/index.ts';
 import {
   attest,
   encodeAttestationLines,
-  type Keyring,
   makeSlsaProvenance,
   openAttestationStore,
-  openKeyring,
   parseEnvelope,
   parseStatement,
   parseVerificationSummary,
@@ -20,6 +18,7 @@ import {
   VERIFICATION_SUMMARY_TYPE,
   verifyEnvelope,
 } from '../../src/provenance/index.ts';
+import { type LoggedKeyring, openLoggedKeyring } from '../keyring-fixture.ts';
 import { openTestHome, type TestHome } from '../home-fixture.ts';
 import { runTranscript } from './transcript.ts';
 
@@ -40,7 +39,7 @@ const PROVENANCE = makeSlsaProvenance({
 interface Prepared {
   readonly home: TestHome;
   readonly id: string;
-  readonly keyring: Keyring;
+  readonly keyring: LoggedKeyring;
   /** What a key of this home says of an artifact. */
   says(key: string, what?: Partial<{ type: string; predicate: unknown; digest: Digest }>): Buffer;
   keep(bytes: Uint8Array): Digest;
@@ -49,7 +48,7 @@ interface Prepared {
 function prepare(): Prepared {
   const home = openTestHome();
   const { id, keysDir, attestationsDir } = openHome(home.dir);
-  const keyring = openKeyring(keysDir, 'home:test');
+  const keyring = openLoggedKeyring(keysDir, 'home:test');
   writeFileSync(join(home.dir, 'app'), 'the artifact\n');
   for (const name of ['alice', 'ci', 'mallory']) keyring.generateKey({ name, nowMs: NOW_MS });
   trust(keyring, 'alice', 'publisher');
@@ -70,7 +69,12 @@ function prepare(): Prepared {
   };
 }
 
-function trust(keyring: Keyring, key: string, role: 'publisher' | 'builder', publicPem: string | null = null): void {
+function trust(
+  keyring: LoggedKeyring,
+  key: string,
+  role: 'publisher' | 'builder',
+  publicPem: string | null = null,
+): void {
   const rest = { scope: '*', predicateTypes: [], expiresMs: null, nowMs: NOW_MS };
   keyring.trustKey({ key, publicPem, role, ...rest });
 }
