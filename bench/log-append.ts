@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MIB } from '../src/base/index.ts';
-import { makePublicLog, openPublicLog, type PublicLog } from '../src/ledger/index.ts';
-import { type BenchRow, percentile, runAlone } from './row.ts';
+import { makePublicLog, openPublicLog, type PublicLog, type PublicLogOptions } from '../src/ledger/index.ts';
+import { type BenchRow, percentile, runAsProvost } from './row.ts';
 
 const RATE_MIN = 20_000;
 const INDEX_MS_MAX = 50;
@@ -19,13 +19,15 @@ const SATURATED_SHARE = 1 / 3;
 const SEND_EVERY_MS = 2;
 /** Entries on their way at a time, where as many come as the log takes. */
 const IN_FLIGHT = 512;
+/** Where each takes longer: at the rate that is promised, so many are sent within half of the time to the index. */
+const SIGNED_IN_FLIGHT = 200;
 /** One entry in so many is asked for its receipt: some each second, as somebody does who waits for one. */
 const RECEIPT_EVERY = 2000;
 /** One in so many is timed: all of a minute would be memory of the bench's own. */
 const TIMED_EVERY = 16;
 const RSS_EVERY_MS = 100;
 /** Envelopes are signed before the clock runs. */
-const ENVELOPES = 20_000;
+const ENVELOPES = 40_000;
 const PAYLOAD_BYTES = 512;
 const PAYLOAD_TYPE = 'application/octet-stream';
 
@@ -34,18 +36,22 @@ export async function run(): Promise<readonly BenchRow[]> {
   // On a disk, where the folder for temporary files may be memory.
   const dir = mkdtempSync('/var/tmp/provost-log-append-');
   try {
-    const sustained = await withLog(join(dir, 'sustained'), append);
-    const rate = await withLog(join(dir, 'saturated'), saturate);
-    const signedRate = await withLog(join(dir, 'signed'), appendSigned);
-    return [...rowsOf(sustained), rateRow(rate), signedRow(signedRate)];
+    const sustained = await withLog(join(dir, 'sustained'), {}, append);
+    const rate = await withLog(join(dir, 'saturated'), {}, saturate);
+    const signed = await appendSigned(join(dir, 'signed'));
+    return [...rowsOf(sustained), rateRow(rate), signedRow(signed)];
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
-async function withLog<Result>(dir: string, use: (log: PublicLog) => Promise<Result>): Promise<Result> {
+async function withLog<Result>(
+  dir: string,
+  options: Pick<PublicLogOptions, 'admit'>,
+  use: (log: PublicLog) => Promise<Result>,
+): Promise<Result> {
   makePublicLog(dir, 'example.com/bench');
-  await using log = await openPublicLog({ dir, witnesses: [], quorum: 0 });
+  await using log = await openPublicLog({ dir, witnesses: [], quorum: 0, ...options });
   return await use(log);
 }
 
@@ -100,10 +106,16 @@ async function saturate(log: PublicLog): Promise<number> {
   return (log.size / (performance.now() - startMs)) * 1000;
 }
 
+interface Signed {
+  readonly rate: number;
+  /** From when an envelope was sent to its index. */
+  readonly indexMs: readonly number[];
+}
+
 /** Entries a second, each a signed envelope that is verified before it gets in. */
-async function appendSigned(log: PublicLog): Promise<number> {
+async function appendSigned(dir: string): Promise<Signed> {
   // Only now: what the door of another room brings along is no memory of the log's.
-  const [{ makeKeyPair, signerOf }, { encodeEnvelope, parseEnvelope, signEnvelope, verifyEnvelope }] =
+  const [{ makeKeyPair, signerOf }, { encodeEnvelope, parseEnvelope, signEnvelope, verifyEnvelopeAsync }] =
     await Promise.all([import('../src/provenance/ed25519.ts'), import('../src/provenance/index.ts')]);
   const { publicKey, privatePem } = makeKeyPair();
   const signer = signerOf(privatePem);
@@ -111,17 +123,24 @@ async function appendSigned(log: PublicLog): Promise<number> {
     encodeEnvelope(signEnvelope(PAYLOAD_TYPE, Buffer.from(`${n}`.padEnd(PAYLOAD_BYTES)), [signer])),
   );
   const policy = { payloadType: PAYLOAD_TYPE, keys: [publicKey], threshold: 1 };
-  const waiting = envelopes.values();
-  const work = async (): Promise<void> => {
-    for (const envelope of waiting) {
-      verifyEnvelope(parseEnvelope(envelope), policy);
-      await log.add(envelope);
-    }
+  const admit = async (entry: Buffer): Promise<void> => {
+    await verifyEnvelopeAsync(parseEnvelope(entry), policy);
   };
-  const startMs = performance.now();
-  await Promise.all(Array.from({ length: IN_FLIGHT }, work));
-  if (log.size !== ENVELOPES) throw new Error(`${log.size} of ${ENVELOPES} envelopes are in the log`);
-  return (ENVELOPES / (performance.now() - startMs)) * 1000;
+  const waiting = envelopes.values();
+  const indexMs: number[] = [];
+  return withLog(dir, { admit }, async (log) => {
+    const work = async (): Promise<void> => {
+      for (const envelope of waiting) {
+        const sentMs = performance.now();
+        await log.add(envelope);
+        indexMs.push(performance.now() - sentMs);
+      }
+    };
+    const startMs = performance.now();
+    await Promise.all(Array.from({ length: SIGNED_IN_FLIGHT }, work));
+    if (log.size !== ENVELOPES) throw new Error(`${log.size} of ${ENVELOPES} envelopes are in the log`);
+    return { rate: (ENVELOPES / (performance.now() - startMs)) * 1000, indexMs };
+  });
 }
 
 function rowsOf({ indexMs, receiptMs, rss }: Sustained): BenchRow[] {
@@ -164,13 +183,14 @@ function rateRow(rate: number): BenchRow {
   };
 }
 
-function signedRow(rate: number): BenchRow {
+function signedRow({ rate, indexMs }: Signed): BenchRow {
+  const index = percentile(indexMs, 0.99);
   return {
     what: 'durable entries a second, Ed25519 verified first',
     value: text(rate),
     target: `≥ ${text(SIGNED_RATE_MIN)}`,
-    ok: rate >= SIGNED_RATE_MIN,
-    detail: `${ENVELOPES} envelopes, ${IN_FLIGHT} on their way; parsed and verified in this process, signed before`,
+    ok: rate >= SIGNED_RATE_MIN && index <= INDEX_MS_MAX,
+    detail: `${ENVELOPES} envelopes, ${SIGNED_IN_FLIGHT} on their way, signed before; parsed and verified by this process, to the index p99 ${index.toFixed(1)} ms`,
   };
 }
 
@@ -178,4 +198,4 @@ function text(count: number): string {
   return Math.round(count).toLocaleString('en');
 }
 
-await runAlone(import.meta, run);
+await runAsProvost(import.meta, run);

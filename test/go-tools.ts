@@ -107,7 +107,15 @@ export type GoQuestion =
       readonly root: string;
       readonly proof: readonly string[];
     }
-  | { readonly do: 'open' | 'sign'; readonly key: string; readonly text: string };
+  | { readonly do: 'open' | 'sign'; readonly key: string; readonly text: string }
+  | { readonly do: 'module'; readonly path: string; readonly version: string }
+  | {
+      readonly do: 'pack';
+      readonly path: string;
+      readonly version: string;
+      readonly dir: string;
+      readonly proxy: string;
+    };
 
 /** The answer; `error` when Go refused. */
 export interface GoAnswer {

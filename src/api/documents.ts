@@ -155,3 +155,12 @@ export const errorDocument = z.object({
   }),
 });
 export type ErrorDocument = z.infer<typeof errorDocument>;
+
+/** An envelope that is in a log. */
+export const loggedEnvelope = z.object({
+  logIndex: z.int().min(0),
+  /** Of the form that is kept: canonical, with the signatures by keys that are known. */
+  envelopeDigest: z.string(),
+  predicateType: z.string(),
+});
+export type LoggedEnvelope = z.infer<typeof loggedEnvelope>;

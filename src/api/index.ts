@@ -20,6 +20,8 @@ export {
   grantDocument,
   type IncidentDocument,
   incidentDocument,
+  type LoggedEnvelope,
+  loggedEnvelope,
   type ScoreDocument,
   scoreDocument,
   type UsageDocument,

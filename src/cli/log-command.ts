@@ -15,7 +15,8 @@ import { readInput, writeOutput } from './run-flags.ts';
 const EXAMPLES = `
 Examples:
   provost log verify                                          the log of this home, whole
-  provost log init ./releases --origin example.com/releases && provost log serve ./releases
+  provost log init ./releases --origin example.com/releases --format raw && provost log serve ./releases
+  provost log init ./sum --origin sum.example.com --format gosum    a checksum database for the go command
   provost log prove http://127.0.0.1:7440 --key KEY --entry app.sha256 --out app.tlog-proof
   provost log verify --receipt app.tlog-proof --entry app.sha256 --key KEY
   provost log mirror http://127.0.0.1:7440 ./copy --key KEY --follow 10s
@@ -47,11 +48,17 @@ function addInit(log: Command, finish: Finish): void {
     .summary('make a log, with a key of its own, in a folder')
     .argument('<dir>')
     .requiredOption('--origin <name>', 'its name for ever, such as example.com/releases')
-    .action(async (dir: string, { origin }: { origin: string }, command: Command) => {
+    .option(
+      '--format <format>',
+      'what it takes: provost (verified attestations), raw (any bytes) or gosum (records of Go modules)',
+      'provost',
+    )
+    .action(async (dir: string, flags: { origin: string; format: string }, command: Command) => {
       const { out } = contextOf(command);
-      const { makePublicLog } = await import('../engine/index.ts');
-      const key = makePublicLog(resolve(dir), origin);
-      if (out.json) out.object({ dir: resolve(dir), origin, key });
+      const { makePublicLog, parseLogFormat } = await import('../engine/index.ts');
+      const format = parseLogFormat(flags.format);
+      const key = makePublicLog(resolve(dir), flags.origin, format);
+      if (out.json) out.object({ dir: resolve(dir), origin: flags.origin, format, key });
       else out.line(key);
       out.message(`publish this key: whoever checks the log needs it. Serve it with provost log serve ${dir}`);
       finish(exitStatus.done);

@@ -7,6 +7,13 @@ import { exitStatus } from '../base/index.ts';
 import { CliError } from './cli-error.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
 
+const SERVE_HELP = `
+What POST /add takes is the log's format (provost log init --format):
+  provost  a DSSE envelope of an in-toto statement, signed by a key that this home trusts for its predicate type
+  raw      any bytes, up to 65,535
+  gosum    a module's two lines of go.sum; then GOSUMDB="KEY http://HOST:PORT" go build takes it as its checksum database
+`;
+
 /** What a server of the server room can do. */
 interface Listening {
   listen(options: { readonly host: string; readonly port: number }): Promise<string>;
@@ -24,13 +31,14 @@ export function addLogServers(log: Command, finish: Finish): void {
   log
     .command('serve')
     .summary('serve a log, and take entries: POST /add answers the index once the entry is durable')
+    .addHelpText('after', SERVE_HELP)
     .argument('<dir>')
     .option('--listen <host:port>', 'where', '127.0.0.1:7440')
     .option('--witness <url=key...>', 'ask this witness for cosignatures', [])
     .option('--quorum <n>', 'witnesses that must cosign before a checkpoint is published', '0')
     .action(async (dir: string, flags: ServeFlags, command: Command) => {
       const context = contextOf(command);
-      const [{ serveLog }, { logServer }] = await Promise.all([
+      const [{ serveLog }, { servedLogServer }] = await Promise.all([
         import('../engine/index.ts'),
         import('../server/index.ts'),
       ]);
@@ -40,8 +48,10 @@ export function addLogServers(log: Command, finish: Finish): void {
           `a quorum of '${flags.quorum}' among ${flags.witness.length} witnesses cannot be met`,
           'Give a --witness for each.',
         );
-      await using served = await serveLog({ dir: resolve(dir), witnesses: flags.witness, quorum });
-      await serveUntilSignal(context, logServer(served, resolve(dir)), { listen: flags.listen, what: served.origin });
+      const served = await serveLog({ dir: resolve(dir), witnesses: flags.witness, quorum, homeDir: context.home.dir });
+      await using log = served.log;
+      const server = servedLogServer(served, resolve(dir));
+      await serveUntilSignal(context, server, { listen: flags.listen, what: log.origin });
       finish(exitStatus.done);
     });
   log

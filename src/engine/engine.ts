@@ -1,6 +1,7 @@
 // The use cases, as the edges call them: one value, opened once by the supervisor.
 import type {
   IncidentDocument,
+  LoggedEnvelope,
   IncidentNote,
   OverrideRequest,
   RunRequest,
@@ -46,6 +47,12 @@ export interface Engine extends AsyncDisposable {
   attest(request: AttestRequest): Promise<AttestationDocument>;
   /** Signs statements about things by their digests, in order; each is kept, and in the journal. */
   recordStatements(key: string, statements: readonly StatementRequest[]): Promise<readonly RecordedStatement[]>;
+  /**
+   * Takes what others attested: a DSSE envelope that a key trusted here signed. It is kept and in the log, once; what runs is judged anew.
+   *
+   * @throws ProvenanceError with nothing stored
+   */
+  admitEnvelope(envelope: Uint8Array): Promise<LoggedEnvelope>;
   /** Kept events that match, oldest first, then live ones; dispose to stop. */
   subscribe(filter: EventFilter, listener: (numbered: NumberedEvent) => void): Disposable;
   /** What a workload wrote, or its audit events; ends when there is no more, or with the signal. */

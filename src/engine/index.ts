@@ -2,6 +2,7 @@
 export { type TarInput, writeOciLayout } from '../artifact/index.ts';
 export { openAttachment } from '../sandbox/index.ts';
 export { type BundleDocument, type BundleOptions, verifyBundle } from './bundles.ts';
+export type { AdmitEnvelope, EnvelopeLog } from './admitting-envelopes.ts';
 export { examineHost, type HostCheck, type HostReport } from './doctor.ts';
 export type {
   AttestationDocument,
@@ -17,19 +18,27 @@ export type { NumberedEvent } from './event-bus.ts';
 export { freezeHome } from './freezing.ts';
 export { findHome, type Home, openHome } from './home.ts';
 export { type KeyCommand, type KeyDocument, listKeyDocuments } from './keys.ts';
-export { makePublicLog, type PublicLog, readServedFile, type ServedFile, type Witness } from '../ledger/index.ts';
+export {
+  type GoSumLog,
+  type LogFormat,
+  makePublicLog,
+  parseLogFormat,
+  type PublicLog,
+  readServedFile,
+  type ServedFile,
+  type Witness,
+} from '../ledger/index.ts';
 export {
   checkReceipt,
   type CheckpointDocument,
   type LogTrust,
   mirrorLog,
-  openWitnessAt,
   proveEntry,
   readCheckpoint,
-  serveLog,
   verifyLog,
 } from './logs.ts';
 export { openEngine } from './open-engine.ts';
+export { openWitnessAt, type ServedLog, serveLog } from './serving-logs.ts';
 export { planRun, type RunPlan } from './plan-run.ts';
 export {
   openSource,

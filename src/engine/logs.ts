@@ -1,5 +1,5 @@
 // Logs as use cases: made, proved from, checked and mirrored, on this host or behind a URL.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { exitStatus } from '../base/index.ts';
@@ -11,23 +11,17 @@ import {
   hashLeaf,
   logFiles,
   type LogSource,
-  makeSignerKey,
   type NoteVerifier,
   openHostDisk,
   openLogSource,
-  openPublicLog,
   openTileTree,
   openVerifiedLog,
-  openWitness,
-  parseCosignerKey,
   parseVerifierKey,
-  type PublicLog,
   publicKeyOf,
   updateMirror,
   type VerifiedCheckpoint,
   verifyCheckpoint,
   verifyReceipt,
-  type Witness,
 } from '../ledger/index.ts';
 import { EngineError } from './errors.ts';
 
@@ -50,27 +44,6 @@ export interface CheckpointDocument {
 }
 
 type Progress = (done: number, of: number) => void;
-
-/** A witness on the command line: URL=KEY. @throws LedgerError LEDGER_KEY; EngineError ENGINE_LOG */
-function parseWitness(text: string): { readonly url: string; readonly key: NoteVerifier } {
-  const at = text.indexOf('=');
-  if (!/^https?:\/\//.test(text) || at < 0) {
-    throw new EngineError('ENGINE_LOG', `'${text.slice(0, 80)}' is no witness`, {
-      exit: exitStatus.usage,
-      hint: 'Give its URL and its key: http://127.0.0.1:7441=NAME+ID+BASE64',
-    });
-  }
-  return { url: text.slice(0, at), key: parseVerifierKey(text.slice(at + 1)) };
-}
-
-/** Opens a log for serving. @throws as `openPublicLog` */
-export function serveLog(options: {
-  readonly dir: string;
-  readonly witnesses: readonly string[];
-  readonly quorum: number;
-}): Promise<PublicLog> {
-  return openPublicLog({ ...options, witnesses: options.witnesses.map(parseWitness) });
-}
 
 function policyOf(target: string, { key, witnesses, quorum }: LogTrust): CheckpointPolicy {
   const known = key ?? publicKeyOf(target);
@@ -159,19 +132,4 @@ export async function mirrorLog(
   const checkpoint = await updateMirror(parts);
   writeFileSync(join(dir, 'key.pub'), `${policy.log[0]?.text}\n`);
   return documentOf(checkpoint);
-}
-
-/** Opens a witness in `dir` that cosigns the logs with these keys, making its own key under `name` when it has none. */
-export function openWitnessAt(
-  dir: string,
-  { name, logs }: { readonly name: string; readonly logs: readonly string[] },
-): { readonly witness: Witness; readonly key: string } {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const file = join(dir, 'key');
-  if (!existsSync(file)) writeFileSync(file, `${makeSignerKey(name)}\n`, { mode: 0o600, flag: 'wx' });
-  const signer = parseCosignerKey(readFileSync(file, 'utf8'), () => Math.floor(Date.now() / 1000));
-  const keys = logs.map(parseVerifierKey);
-  const byOrigin = new Map(keys.map((key) => [key.name, keys.filter((other) => other.name === key.name)]));
-  const witness = openWitness({ disk: openHostDisk(), dir: join(dir, 'logs'), signer, logs: byOrigin });
-  return { witness, key: signer.verifier.text };
 }

@@ -20,6 +20,7 @@ import { driverNameOf, probeDrivers } from './drivers.ts';
 import type { Engine } from './engine.ts';
 import { EventBus } from './event-bus.ts';
 import type { Home } from './home.ts';
+import { HOME_ORIGIN } from './serving-logs.ts';
 import { openPlaces } from './journal-places.ts';
 import { reconcileKeys } from './keys.ts';
 import { leavesOfJournal } from './log-leaves.ts';
@@ -53,7 +54,7 @@ export async function openEngine(options: { readonly home: Home }): Promise<Engi
 async function openContext(home: Home, stack: AsyncDisposableStack): Promise<EngineContext> {
   const log = pino({ name: 'provost', level: process.env['PROVOST_LOG_LEVEL'] ?? 'warn' }, pino.destination(2));
   // The lock first: whatever comes after may clear away what another supervisor still uses.
-  const journal = stack.use(await openJournal(home.logDir, `provost/home/${home.id}`));
+  const journal = stack.use(await openJournal(home.logDir, `${HOME_ORIGIN}${home.id}`));
   for (const dir of [home.runDir, home.scratchDir, home.cacheDir]) mkdirSync(dir, { recursive: true, mode: 0o700 });
   const store = stack.use(openStore(home.database, { homeId: home.id }));
   const content = stack.use(await openContentStore(home.contentDir));

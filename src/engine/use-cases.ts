@@ -3,6 +3,7 @@ import type { WorkloadDocument } from '../api/index.ts';
 import { exitStatus } from '../base/index.ts';
 import { admit, readArtifact } from './admission.ts';
 import { allocateResources } from './allocating.ts';
+import { homeAdmission } from './admitting-envelopes.ts';
 import { attestArtifact, recordStatements } from './attesting.ts';
 import { auditPath } from './audit-log.ts';
 import type { EngineContext } from './context.ts';
@@ -74,6 +75,7 @@ export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asy
     changeKeys: (command) => changeKeys(context, command),
     attest: (request) => attestArtifact(context, request),
     recordStatements: (key, statements) => recordStatements(context, key, statements),
+    admitEnvelope: homeAdmission(context),
     subscribe: (filter, listener) => subscribe(context, filter, listener),
     output: (name, options) => readOutput(context, find(name), options),
     // While it starts for the first time, only the launch that waits knows of it.

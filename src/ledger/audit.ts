@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { isSameBytes } from '../base/index.ts';
 import { type CheckpointPolicy, type VerifiedCheckpoint, verifyCheckpoint } from './checkpoint.ts';
 import type { LogDisk } from './log-disk.ts';
+import { readLogFormat } from './log-format.ts';
 import { corruptLog, type LogFiles, partialWidths, readTile } from './log-files.ts';
 import { recoverLog } from './log-recovery.ts';
 import { narrowTile } from './narrow-tile.ts';
@@ -34,7 +35,7 @@ export async function auditTree(source: TileSource, checkpoint: VerifiedCheckpoi
  * Checks a log on this host, read-only: what is served, the partial tiles of earlier checkpoints, and that the batches and the state
  * beside them fit. While its writer is at work, what is served alone.
  *
- * @throws LedgerError LEDGER_TREE, LEDGER_TILE, LEDGER_CORRUPT, LEDGER_NOTE, LEDGER_SIGNATURE, LEDGER_CHECKPOINT
+ * @throws LedgerError LEDGER_TREE, LEDGER_TILE, LEDGER_CORRUPT, LEDGER_FORMAT, LEDGER_NOTE, LEDGER_SIGNATURE, LEDGER_CHECKPOINT
  */
 export async function auditLocalLog(
   { disk, files, key }: { readonly disk: LogDisk; readonly files: LogFiles; readonly key: NoteVerifier },
@@ -46,6 +47,7 @@ export async function auditLocalLog(
   const checkpoint = verifyCheckpoint(bytes, policy);
   await auditTree((name) => Promise.resolve(readTile(disk, files, name)), checkpoint, progress);
   if (isWritten(join(files.root, 'lock'))) return checkpoint;
+  readLogFormat(files.root);
   recoverLog(disk, files, key);
   for (const name of lastTiles(checkpoint.size)) checkPartialForms(disk, files, name);
   return checkpoint;

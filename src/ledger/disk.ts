@@ -1,5 +1,5 @@
 // Making a journal's file so that it is there whole or not at all, and naming what a disk refuses.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 
 import { errnoOf, exitStatus, messageOf } from '../base/index.ts';
 import { LedgerError } from './journal.ts';
@@ -30,6 +30,27 @@ export function makeLockFile(file: string): void {
   if (existsSync(file)) return;
   try {
     withOpen(file, 'a', fsyncSync);
+  } catch (error) {
+    throw writeError(file, error);
+  }
+}
+
+/**
+ * Writes a small file so that it is there whole or not at all.
+ *
+ * @throws LedgerError LEDGER_NO_SPACE, LEDGER_STOPPED
+ */
+export function saveWhole(file: string, text: string, mode: number): void {
+  try {
+    const fresh = `${file}.new`;
+    const fd = openSync(fresh, 'w', mode);
+    try {
+      writeSync(fd, text);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(fresh, file);
   } catch (error) {
     throw writeError(file, error);
   }

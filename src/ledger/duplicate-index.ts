@@ -74,7 +74,7 @@ function prepare(file: string, boot: string): DatabaseSync {
   const database = new DatabaseSync(file);
   // Held by one process, and so without a lock for each statement.
   database.exec(
-    'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384',
+    'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192',
   );
   database.exec('CREATE TABLE IF NOT EXISTS entry (hash BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID, STRICT');
   database.exec('CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT');

@@ -1,9 +1,9 @@
 // The key files of a log.
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { exitStatus, messageOf } from '../base/index.ts';
-import { writeError } from './disk.ts';
+import { saveWhole } from './disk.ts';
 import { LedgerError } from './journal.ts';
 import { makeSignerKey, parseSignerKey } from './note-key.ts';
 
@@ -25,8 +25,8 @@ export function hasKey(dir: string): boolean {
 export function makeKey(dir: string, origin: string): string {
   const secret = makeSignerKey(origin);
   const { text } = parseSignerKey(secret).verifier;
-  saveKey(join(dir, PUBLIC_KEY_FILE), `${text}\n`, 0o644);
-  saveKey(join(dir, KEY_FILE), `${secret}\n`, 0o600);
+  saveWhole(join(dir, PUBLIC_KEY_FILE), `${text}\n`, 0o644);
+  saveWhole(join(dir, KEY_FILE), `${secret}\n`, 0o600);
   return text;
 }
 
@@ -41,21 +41,5 @@ export function readKey(dir: string): string {
       hint: 'Restore it from a backup; without it the log can be read, and not written.',
       cause: error,
     });
-  }
-}
-
-function saveKey(file: string, text: string, mode: number): void {
-  try {
-    const fresh = `${file}.new`;
-    const fd = openSync(fresh, 'w', mode);
-    try {
-      writeSync(fd, text);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(fresh, file);
-  } catch (error) {
-    throw writeError(file, error);
   }
 }

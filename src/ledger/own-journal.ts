@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { makeJournalFolder } from './disk.ts';
 import { checkEntry } from './entry-form.ts';
 import { openHostDisk } from './log-disk.ts';
+import { claimLogFormat } from './log-format.ts';
 import { hasKey, makeKey, readKey } from './log-key.ts';
 import { type NoteSigner, parseSignerKey } from './note-key.ts';
 import { openTileLog, type TileLog } from './tile-log.ts';
@@ -20,13 +21,14 @@ const SETTLE_AFTER_MS = 1000;
  * removed: it was never acknowledged.
  *
  * @param origin the log's name, for a new one
- * @throws LedgerError LEDGER_LOCKED, LEDGER_CORRUPT, LEDGER_KEY, LEDGER_NO_SPACE, LEDGER_STOPPED
+ * @throws LedgerError LEDGER_LOCKED, LEDGER_CORRUPT, LEDGER_FORMAT, LEDGER_KEY, LEDGER_NO_SPACE, LEDGER_STOPPED
  */
 export async function openJournal(dir: string, origin: string): Promise<TileLog> {
   makeJournalFolder(dir);
   const lock = takeWriterLock(join(dir, 'lock'));
   let signer: NoteSigner;
   try {
+    claimLogFormat(dir, 'provost');
     // A log that lost its key cannot go on under another: its readers know the old one.
     if (!hasKey(dir) && !existsSync(join(dir, 'state'))) makeKey(dir, origin);
     signer = parseSignerKey(readKey(dir));

@@ -63,6 +63,31 @@ describe('a log for others', () => {
     await expect(log.add(Buffer.alloc(bytes))).rejects.toMatchObject({ exit: 2 });
   });
 
+  it('takes only what is admitted, asks once for what is sent twice, and not for what is there', async () => {
+    makePublicLog(at('log'), ORIGIN);
+    const asked: string[] = [];
+    const refusal = new Error('unsigned');
+    const admit = async (entry: Buffer): Promise<void> => {
+      asked.push(entry.toString());
+      await new Promise((resolve) => setImmediate(resolve));
+      if (entry.toString() === 'bad') throw refusal;
+    };
+    await using log = await openPublicLog({ dir: at('log'), witnesses: [], quorum: 0, admit });
+    const reused = Buffer.from('one');
+    const added = [log.add(reused), log.add(reused), log.add(Buffer.from('bad')), log.add(Buffer.from('two'))];
+    reused.fill('x');
+    const settled = await Promise.allSettled(added);
+    expect(settled.map((one) => (one.status === 'fulfilled' ? one.value : one.reason))).toEqual([0, 0, refusal, 1]);
+    const receipt = verifyReceipt(await log.receipt(0), hashLeaf(Buffer.from('one')), policyOf('log'));
+    expect(receipt).toMatchObject({ index: 0 });
+    expect(await log.add(Buffer.from('one'))).toBe(0);
+    expect(asked).toEqual(['one', 'bad', 'two']);
+    await expect(log.add(Buffer.alloc(65_536))).rejects.toMatchObject({ code: 'LEDGER_ENTRY_TOO_LARGE' });
+    await expect(log.add(Buffer.from('bad'))).rejects.toBe(refusal);
+    expect(asked).toEqual(['one', 'bad', 'two', 'bad']);
+    expect(log.size).toBe(2);
+  });
+
   it('is made once, and not opened where there is none', async () => {
     makePublicLog(at('log'), ORIGIN);
     expect(() => makePublicLog(at('log'), ORIGIN)).toThrow(expect.objectContaining({ code: 'LEDGER_EXISTS', exit: 2 }));

@@ -3,16 +3,24 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { exitStatus } from '../base/index.ts';
+import { AdmissionQueue, type Admit } from './admission-queue.ts';
 import { stoppedSince } from './batch-queue.ts';
 import { makeJournalFolder, writeError } from './disk.ts';
 import { type DuplicateIndex, openDuplicateIndex } from './duplicate-index.ts';
-import { checkBytes } from './entry-form.ts';
 import { type JournalEntry, LedgerError } from './journal.ts';
 import { openHostDisk } from './log-disk.ts';
+import {
+  checkOrigin,
+  type EntryForm,
+  formOf,
+  type LogFormat,
+  readLogFormat,
+  refuseOther,
+  saveLogFormat,
+} from './log-format.ts';
 import { hasKey, makeKey, PUBLIC_KEY_FILE, readKey } from './log-key.ts';
 import { parseSignerKey } from './note-key.ts';
 import { openTileLog, type TileLog } from './tile-log.ts';
-import { hashLeaf } from './tree-hash.ts';
 import { type WitnessAddress, WitnessClient } from './witness-client.ts';
 import { takeWriterLock } from './writer-lock.ts';
 
@@ -34,6 +42,9 @@ export interface PublicLog extends AsyncDisposable {
   readonly size: number;
   /** Resolves to the entry's index once it is durable: that of the first, when it is there already. */
   add(entry: Uint8Array): Promise<number>;
+  /** The index of the entry with this key, of those that are durable: what its format knows an entry by, mostly its leaf hash. */
+  find(key: Uint8Array): number | null;
+  read(from: number, limit: number): JournalEntry[];
   receipt(index: number): Promise<Buffer>;
 }
 
@@ -43,23 +54,29 @@ export interface PublicLogOptions {
   readonly witnesses: readonly WitnessAddress[];
   /** Witnesses that must have cosigned a checkpoint before it is published. */
   readonly quorum: number;
+  /** Asked for each entry that is not there yet; without it the log takes any. */
+  readonly admit?: Admit;
 }
 
 /**
  * Makes a log in `dir`, with a key of its own.
  *
  * @returns its public key: NAME+ID+BASE64
- * @throws LedgerError LEDGER_EXISTS, LEDGER_KEY, LEDGER_LOCKED, LEDGER_NO_SPACE, LEDGER_STOPPED
+ * @throws LedgerError LEDGER_EXISTS, LEDGER_FORMAT, LEDGER_KEY, LEDGER_LOCKED, LEDGER_NO_SPACE, LEDGER_STOPPED
  */
-export function makePublicLog(dir: string, origin: string): string {
+export function makePublicLog(dir: string, origin: string, format: LogFormat = 'raw'): string {
+  checkOrigin(format, origin);
   makeJournalFolder(dir);
   using _lock = takeWriterLock(join(dir, 'lock'));
   if (hasKey(dir) || existsSync(join(dir, 'state'))) {
+    refuseOther(dir, format);
     throw new LedgerError('LEDGER_EXISTS', `there is a log in ${dir}`, {
       exit: exitStatus.usage,
       hint: `Serve it with provost log serve ${dir}, or give another folder.`,
     });
   }
+  // Before the key: a log with one takes what its format says, and nothing else.
+  saveLogFormat(dir, format);
   return makeKey(dir, origin);
 }
 
@@ -74,7 +91,7 @@ export function publicKeyOf(dir: string): string | null {
  *
  * @throws LedgerError LEDGER_LOCKED, LEDGER_CORRUPT, LEDGER_KEY, LEDGER_NO_SPACE, LEDGER_STOPPED
  */
-export async function openPublicLog({ dir, witnesses, quorum }: PublicLogOptions): Promise<PublicLog> {
+export async function openPublicLog({ dir, witnesses, quorum, admit }: PublicLogOptions): Promise<PublicLog> {
   const signer = parseSignerKey(readKey(dir));
   const ended = new AbortController();
   const client = new WitnessClient();
@@ -83,23 +100,29 @@ export async function openPublicLog({ dir, witnesses, quorum }: PublicLogOptions
     return client.cosign(checkpoint, { witnesses, quorum, proof, signal: ended.signal });
   };
   const lock = takeWriterLock(join(dir, 'lock'));
+  const { check, keyOf } = formOf(readLogFormat(dir));
   const options = {
     dir,
     disk: openHostDisk(),
     signer,
-    check: checkBytes,
+    check,
     publishAfterMs: PUBLISH_AFTER_MS,
     settleAfterMs: SETTLE_AFTER_MS,
   };
   const log = await openTileLog({ ...options, cosign: witnesses.length === 0 ? null : cosign }, lock);
   const indexFile = join(dir, 'duplicates.sqlite');
-  return new UniqueLog(log, openDuplicateIndex(indexFile), { origin: signer.name, indexFile, ended });
+  const admission = admit === undefined ? null : new AdmissionQueue(admit);
+  const facts = { origin: signer.name, indexFile, ended, admission, check, keyOf };
+  return new UniqueLog(log, openDuplicateIndex(indexFile), facts);
 }
 
 interface Facts {
   readonly origin: string;
+  readonly check: EntryForm['check'];
+  readonly keyOf: EntryForm['keyOf'];
   readonly indexFile: string;
   readonly ended: AbortController;
+  readonly admission: AdmissionQueue | null;
 }
 
 class UniqueLog implements PublicLog {
@@ -121,7 +144,7 @@ class UniqueLog implements PublicLog {
     this.#log = log;
     this.#index = index;
     for (let entries = this.#missing(); entries.length > 0; entries = this.#missing()) {
-      for (const { bytes } of entries) index.add(hashLeaf(bytes));
+      for (const { bytes } of entries) index.add(facts.keyOf(bytes));
       index.keep();
     }
   }
@@ -135,30 +158,47 @@ class UniqueLog implements PublicLog {
   }
 
   add(entry: Uint8Array): Promise<number> {
-    const leafHash = hashLeaf(entry);
+    const leafHash = this.#facts.keyOf(entry);
     const key = leafHash.toString('latin1');
     const known = this.#pending.get(key);
     if (known !== undefined) return known;
     const found = this.#withIndex((index) => index.find(leafHash));
     if (this.#failed !== null) return Promise.reject(stoppedSince(this.#failed));
     if (found !== null) return Promise.resolve(found);
-    const added = this.#log.append(entry, { flush: true }).then(
-      (index) => {
-        this.#pending.delete(key);
-        // Promises of one batch settle in the order of their indexes, so that this is the order of the log.
-        this.#withIndex((entries) => entries.add(leafHash));
-        this.#unkept += 1;
-        if (this.#unkept >= KEPT_TOGETHER) this.#keep();
-        else this.#timer ??= setTimeout(() => this.#keep(), KEEP_AFTER_MS);
-        return index;
-      },
-      (error: unknown) => {
-        this.#pending.delete(key);
-        throw error;
-      },
-    );
+    const added = this.#enter(entry, leafHash).finally(() => this.#pending.delete(key));
     this.#pending.set(key, added);
     return added;
+  }
+
+  async #enter(entry: Uint8Array, leafHash: Buffer): Promise<number> {
+    const { admission } = this.#facts;
+    if (admission === null) return this.#append(entry, leafHash);
+    this.#facts.check(entry);
+    // A copy: the caller may use its buffer again before the answer.
+    const bytes = Buffer.from(entry);
+    await admission.ask(bytes);
+    return this.#append(bytes, leafHash);
+  }
+
+  #append(entry: Uint8Array, leafHash: Buffer): Promise<number> {
+    return this.#log.append(entry, { flush: true }).then((index) => {
+      // Promises of one batch settle in the order of their indexes, so that this is the order of the log.
+      this.#withIndex((entries) => entries.add(leafHash));
+      this.#unkept += 1;
+      if (this.#unkept >= KEPT_TOGETHER) this.#keep();
+      else this.#timer ??= setTimeout(() => this.#keep(), KEEP_AFTER_MS);
+      return index;
+    });
+  }
+
+  find(key: Uint8Array): number | null {
+    const found = this.#withIndex((index) => index.find(key));
+    if (this.#failed !== null) throw stoppedSince(this.#failed);
+    return found;
+  }
+
+  read(from: number, limit: number): JournalEntry[] {
+    return this.#log.read(from, limit);
   }
 
   receipt(index: number): Promise<Buffer> {

@@ -1,11 +1,12 @@
 // The right edge of a growing tree: what is needed to add to it, and the tiles that it completes.
 import { encodeBundle } from './entry-bundle.ts';
 import { type TileName, TILE_WIDTH } from './tile-name.ts';
-import { EMPTY_ROOT, HASH_BYTES, hashLeaf, hashNode, hashPerfect } from './tree-hash.ts';
+import { EMPTY_ROOT, HASH_BYTES, hashLeaves, hashNode, hashPerfect } from './tree-hash.ts';
 
 /** A file of a log. */
 export interface TileFile {
   readonly name: TileName;
+  /** Those of a bundle are put together when they are asked for. */
   readonly bytes: Buffer;
 }
 
@@ -21,6 +22,8 @@ interface EdgeTile {
 export class TreeEdge {
   readonly #levels: EdgeTile[] = [];
   #bundle: Uint8Array[] = [];
+  /** Entries at the end of the bundle whose hashes are not in the tile of level 0 yet. */
+  #unhashed = 0;
   #full: TileFile[] = [];
   #size = 0;
 
@@ -47,21 +50,37 @@ export class TreeEdge {
     return this.#size;
   }
 
-  /** Adds an entry, whose bytes must not change afterwards. */
+  /** Adds an entry, whose bytes must not change afterwards: it is hashed when its tile is full, or when somebody asks. */
   add(entry: Uint8Array): void {
-    this.#addHash(0, hashLeaf(entry));
     this.#bundle.push(entry);
+    this.#unhashed += 1;
     this.#size += 1;
     if (this.#bundle.length < TILE_WIDTH) return;
+    this.#hashEntries();
     const name: TileName = { level: 'entries', index: this.#size / TILE_WIDTH - 1, width: TILE_WIDTH };
-    this.#full.push({ name, bytes: encodeBundle(this.#bundle) });
+    this.#full.push(bundleFile(name, this.#bundle));
     this.#bundle = [];
+  }
+
+  /** Hashes the entries that are not: many at once take less time. */
+  #hashEntries(): void {
+    if (this.#unhashed === 0) return;
+    const tile = (this.#levels[0] ??= emptyTile(0));
+    hashLeaves(this.#bundle.slice(-this.#unhashed), tile.hashes, tile.count * HASH_BYTES);
+    tile.count += this.#unhashed;
+    this.#unhashed = 0;
+    this.#endTile(0, tile);
   }
 
   #addHash(level: number, hash: Uint8Array): void {
     const tile = (this.#levels[level] ??= emptyTile(0));
     tile.hashes.set(hash, tile.count * HASH_BYTES);
     tile.count += 1;
+    this.#endTile(level, tile);
+  }
+
+  /** Takes the tile away once it is full: its hash belongs to the level above. */
+  #endTile(level: number, tile: EdgeTile): void {
     if (tile.count < TILE_WIDTH) return;
     this.#full.push({ name: { level, index: tile.index, width: TILE_WIDTH }, bytes: Buffer.from(tile.hashes) });
     this.#addHash(level + 1, hashPerfect(tile.hashes));
@@ -78,6 +97,7 @@ export class TreeEdge {
 
   /** The tiles and the bundle that are not full: what a checkpoint of this size needs beside the full ones. */
   partial(): TileFile[] {
+    this.#hashEntries();
     const files: TileFile[] = this.#levels.flatMap(({ hashes, count, index }, level) =>
       count === 0
         ? []
@@ -86,7 +106,7 @@ export class TreeEdge {
     if (this.#bundle.length > 0) {
       const index = Math.floor(this.#size / TILE_WIDTH);
       const name: TileName = { level: 'entries', index, width: this.#bundle.length };
-      files.push({ name, bytes: encodeBundle(this.#bundle) });
+      files.push(bundleFile(name, [...this.#bundle]));
     }
     return files;
   }
@@ -94,15 +114,26 @@ export class TreeEdge {
   /** The first `width` hashes, or entries, of one of the partial tiles. */
   narrowed({ level }: TileName, width: number): Buffer {
     if (level === 'entries') return encodeBundle(this.#bundle.slice(0, width));
+    this.#hashEntries();
     return Buffer.from(this.#levels[level]?.hashes.subarray(0, width * HASH_BYTES) ?? []);
   }
 
   /** The root of the tree. */
   root(): Buffer {
+    this.#hashEntries();
     let root: Buffer | null = null;
     for (const { hashes, count } of this.#levels) root = foldLevel(hashes, count, root);
     return root ?? EMPTY_ROOT;
   }
+}
+
+function bundleFile(name: TileName, entries: readonly Uint8Array[]): TileFile {
+  return {
+    name,
+    get bytes() {
+      return encodeBundle(entries);
+    },
+  };
 }
 
 function emptyTile(index: number): EdgeTile {

@@ -28,6 +28,12 @@ export interface AttestationStore {
    * @throws ProvenanceError PROVENANCE_JSON, PROVENANCE_ENVELOPE, PROVENANCE_STATEMENT, PROVENANCE_ATTESTATIONS_FULL
    */
   put(bytes: Uint8Array, logIndex: number): Digest;
+  /**
+   * The index under which every subject has the envelope with this digest; null when one has it not.
+   *
+   * @throws ProvenanceError PROVENANCE_ATTESTATIONS_FULL when one has no room for it
+   */
+  indexOf(digest: Digest, subjects: readonly Digest[]): number | null;
   /** All that were kept about an artifact, in the order of their digests; damaged ones too, for {@link verifyArtifact} to find. */
   list(subject: Digest): StoredAttestation[];
 }
@@ -52,6 +58,13 @@ export function openAttestationStore(dir: string, digestAt?: (index: number) => 
         saveAtomically(join(folderOf(subject), `${hexOf(digest)}-${logIndex}.json`), bytes, 0o640);
       }
       return digest;
+    },
+    indexOf: (digest, subjects) => {
+      const found = subjects.map((subject) => {
+        const names = namesIn(folderOf(subject));
+        return has(names, subject, hexOf(digest)) ? names.find(({ hex }) => hex === hexOf(digest)) : undefined;
+      });
+      return found.every((name) => name !== undefined) ? (found[0]?.logIndex ?? null) : null;
     },
     list: (subject) =>
       namesIn(folderOf(subject)).map(({ hex, logIndex, file }) => ({

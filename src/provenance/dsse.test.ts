@@ -7,6 +7,7 @@ import {
   preAuthEncoding,
   signEnvelope,
   verifyEnvelope,
+  verifyEnvelopeAsync,
 } from './dsse.ts';
 import { makeKeyPair, parsePublicPem, parseSpki, publicKeyOfRaw, signerOf } from './ed25519.ts';
 
@@ -161,4 +162,43 @@ it('refuses a changed payload, a changed type, and a key that is not expected', 
     verifyEnvelope({ ...envelope, payloadType: 'text/plain' }, { ...policy, payloadType: 'text/plain' }),
   ).toThrow(refused);
   expect(() => verifyEnvelope(envelope, { ...policy, keys: keys.slice(1) })).toThrow(refused);
+});
+
+it('says the same on other threads: whatever signed it, and whatever is wrong', async () => {
+  const signed = signEnvelope(TYPE, payload, signers.slice(0, 2));
+  const [first, second] = signed.signatures;
+  if (first === undefined || second === undefined) throw new Error('two keys signed');
+  const changed = (at: number): Buffer => {
+    const bytes = Buffer.from(first.signature);
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    return bytes;
+  };
+  const envelopes = [
+    signed,
+    { ...signed, payload: Buffer.from('other') },
+    { ...signed, payloadType: 'text/plain' },
+    { ...signed, signatures: [first, first] },
+    {
+      ...signed,
+      signatures: [
+        { ...first, keyId: null },
+        { ...second, keyId: 'unknown' },
+      ],
+    },
+    { ...signed, signatures: [{ ...first, keyId: second.keyId }, second] },
+    ...[0, 31, 32, 63].map((at) => ({ ...signed, signatures: [{ ...first, signature: changed(at) }, second] })),
+    { ...signed, signatures: [{ ...first, signature: first.signature.subarray(1) }, second] },
+  ];
+  const outcomes = { verified: 0, refused: 0 };
+  for (const envelope of envelopes) {
+    for (const threshold of [0, 1, 2, 3, Number.NaN]) {
+      const policy = { payloadType: TYPE, keys, threshold };
+      const [here] = await Promise.allSettled([(async () => verifyEnvelope(envelope, policy))()]);
+      const [there] = await Promise.allSettled([verifyEnvelopeAsync(envelope, policy)]);
+      expect(there).toEqual(here);
+      outcomes[here.status === 'fulfilled' ? 'verified' : 'refused'] += 1;
+    }
+  }
+  expect(outcomes.verified).toBeGreaterThan(10);
+  expect(outcomes.refused).toBeGreaterThan(10);
 });

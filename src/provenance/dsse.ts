@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { canonicalJson, exitStatus, KIB, MIB } from '../base/index.ts';
 import { decodeBase64 } from './base64.ts';
-import { isSignatureOf, type PublicKey, type Signer } from './ed25519.ts';
+import { isSignatureOf, isSignatureOfAsync, type PublicKey, type Signer } from './ed25519.ts';
 import { ProvenanceError } from './errors.ts';
 import { excerptOf, faultsOf } from './excerpt.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -102,13 +102,39 @@ export function preAuthEncoding(payloadType: string, payload: Uint8Array): Buffe
  */
 export function findSigners(envelope: Envelope, keys: readonly PublicKey[]): (string | null)[] {
   const message = preAuthEncoding(envelope.payloadType, envelope.payload);
+  return planTries(envelope, keys).map(
+    ({ signature, candidates }) => candidates.find((key) => isSignatureOf(key, message, signature))?.id ?? null,
+  );
+}
+
+async function findSignersAsync(envelope: Envelope, keys: readonly PublicKey[]): Promise<(string | null)[]> {
+  const message = preAuthEncoding(envelope.payloadType, envelope.payload);
+  const signers: (string | null)[] = [];
+  for (const { signature, candidates } of planTries(envelope, keys)) {
+    let signer: string | null = null;
+    for (const key of candidates) {
+      if (!(await isSignatureOfAsync(key, message, signature))) continue;
+      signer = key.id;
+      break;
+    }
+    signers.push(signer);
+  }
+  return signers;
+}
+
+interface SignatureTries {
+  readonly signature: Buffer;
+  readonly candidates: readonly PublicKey[];
+}
+
+function planTries({ signatures }: Envelope, keys: readonly PublicKey[]): SignatureTries[] {
   let tries = UNNAMED_TRIES_MAX;
-  return envelope.signatures.map(({ keyId, signature }) => {
+  return signatures.map(({ keyId, signature }) => {
     const hinted = keys.filter(({ id }) => id === keyId);
-    const unnamed = keys.slice(-UNNAMED_KEYS_MAX).slice(0, tries);
-    const candidates = hinted.length > 0 ? hinted : unnamed;
-    if (hinted.length === 0) tries -= unnamed.length;
-    return candidates.find((key) => isSignatureOf(key, message, signature))?.id ?? null;
+    if (hinted.length > 0) return { signature, candidates: hinted };
+    const candidates = keys.slice(-UNNAMED_KEYS_MAX).slice(0, tries);
+    tries -= candidates.length;
+    return { signature, candidates };
   });
 }
 
@@ -120,24 +146,47 @@ export interface SignaturePolicy {
   readonly threshold: number;
 }
 
+/** What a verification found out. */
+export interface VerifiedEnvelope {
+  /** The bytes that were verified. */
+  readonly payload: Buffer;
+  /** Whose signatures they bear, each key once. */
+  readonly keyIds: readonly string[];
+}
+
 /**
  * Verifies that enough distinct keys signed a payload of the expected type.
  *
- * @returns the payload that was verified, and who signed it
  * @throws ProvenanceError PROVENANCE_SIGNATURE
  */
-export function verifyEnvelope(
-  envelope: Envelope,
-  { payloadType, keys, threshold }: SignaturePolicy,
-): { readonly payload: Buffer; readonly keyIds: readonly string[] } {
-  if (envelope.payloadType !== payloadType) {
-    throw badSignature(`the payload's type is '${excerptOf(envelope.payloadType, 80)}', not '${payloadType}'`);
-  }
-  const keyIds = [...new Set(findSigners(envelope, keys).filter((keyId) => keyId !== null))];
-  if (!(threshold >= 1) || keyIds.length < threshold) {
-    throw badSignature(`${keyIds.length} of the ${threshold} keys that are needed signed it`);
-  }
-  return { payload: envelope.payload, keyIds };
+export function verifyEnvelope(envelope: Envelope, policy: SignaturePolicy): VerifiedEnvelope {
+  checkType(envelope, policy);
+  return checkSigners(envelope, policy, findSigners(envelope, policy.keys));
+}
+
+/**
+ * As {@link verifyEnvelope}, with the signatures verified on other threads: for whoever verifies many.
+ *
+ * @throws ProvenanceError PROVENANCE_SIGNATURE
+ */
+export async function verifyEnvelopeAsync(envelope: Envelope, policy: SignaturePolicy): Promise<VerifiedEnvelope> {
+  checkType(envelope, policy);
+  return checkSigners(envelope, policy, await findSignersAsync(envelope, policy.keys));
+}
+
+function checkType(envelope: Envelope, { payloadType }: SignaturePolicy): void {
+  if (envelope.payloadType === payloadType) return;
+  throw badSignature(`the payload's type is '${excerptOf(envelope.payloadType, 80)}', not '${payloadType}'`);
+}
+
+function checkSigners(
+  { payload }: Envelope,
+  { threshold }: SignaturePolicy,
+  signers: readonly (string | null)[],
+): VerifiedEnvelope {
+  const keyIds = [...new Set(signers.filter((keyId) => keyId !== null))];
+  if (threshold >= 1 && keyIds.length >= threshold) return { payload, keyIds };
+  throw badSignature(`${keyIds.length} of the ${threshold} keys that are needed signed it`);
 }
 
 function bytesOf(text: string, what: string): Buffer {

@@ -7,6 +7,7 @@ import {
   sign as cryptoSign,
   verify as cryptoVerify,
 } from 'node:crypto';
+import { promisify } from 'node:util';
 
 import { exitStatus, sha256Hex } from '../base/index.ts';
 import { ProvenanceError } from './errors.ts';
@@ -20,6 +21,8 @@ const SPKI_BYTES = SPKI_PREFIX.length + 32;
 
 /** A PEM of an Ed25519 key has about 120 characters. */
 const PEM_CHARS_MAX = 4096;
+
+const verifyInPool = promisify(cryptoVerify);
 
 /** A public key. `id` is the SHA-256 of its SubjectPublicKeyInfo in DER, 64 hex digits. */
 export interface PublicKey {
@@ -101,6 +104,12 @@ function readPrivate(privatePem: string): KeyObject {
  */
 export function isSignatureOf(key: PublicKey, message: Uint8Array, signature: Uint8Array): boolean {
   return signature.length === SIGNATURE_BYTES && cryptoVerify(null, message, key.object, signature);
+}
+
+/** As {@link isSignatureOf}, on a thread of Node's pool: a verification takes a tenth of a millisecond. */
+export function isSignatureOfAsync(key: PublicKey, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  if (signature.length !== SIGNATURE_BYTES) return Promise.resolve(false);
+  return verifyInPool(null, message, key.object, signature);
 }
 
 function notAKey(why: string, cause?: unknown): ProvenanceError {

@@ -34,6 +34,7 @@ export type ProvenanceErrorCode =
   | 'PROVENANCE_SSH'
   | 'PROVENANCE_STATEMENT'
   | 'PROVENANCE_TRUST'
+  | 'PROVENANCE_UNTRUSTED'
   | 'PROVENANCE_VSA';
 
 export class ProvenanceError extends ProvostError<ProvenanceErrorCode> {}

@@ -1,4 +1,5 @@
 // Where code came from, provably: keys and trust, signed statements, and the leaves of the journal.
+export { admitEnvelope, type AdmittedEnvelope } from './admit-envelope.ts';
 export { attest, type Attestation, type AttestInput } from './attest.ts';
 export { type AttestationStore, openAttestationStore, type StoredAttestation } from './attestation-store.ts';
 export { type AttestationLine, encodeAttestationLines, parseAttestationLines } from './attestation-lines.ts';
@@ -11,6 +12,7 @@ export {
   type SignaturePolicy,
   signEnvelope,
   verifyEnvelope,
+  verifyEnvelopeAsync,
 } from './dsse.ts';
 export { type PublicKey, type Signer } from './ed25519.ts';
 export { excerptOf } from './excerpt.ts';

@@ -31,10 +31,16 @@ export interface SignatureVerdict {
   readonly expiresMs: number | null;
 }
 
-/** By what signatures are judged. */
-export interface Judging {
+/** By what an attestation is judged. */
+export interface Judging extends Omit<SignatureJudging, 'name'> {
   /** What the attestation must be about; the name is what scopes are matched with. */
   readonly artifact: { readonly name: string; readonly digest: Digest };
+}
+
+/** By what signatures are judged. */
+export interface SignatureJudging {
+  /** What scopes are matched with; null: trust in any scope will do. */
+  readonly name: string | null;
   readonly keyring: KeyringState;
   /** Predicate types that a role may say when its trust record lists none; a role without any has no say. */
   readonly typesByRole: Readonly<Record<TrustRole, readonly string[]>>;
@@ -45,17 +51,33 @@ export interface Judging {
 export function judgeAttestation(attestation: StoredAttestation, input: Judging): SignatureVerdict[] {
   const read = readAttestation(attestation, input.artifact.digest);
   if (typeof read === 'string') return [failed(attestation, read)];
-  const { envelope, statement } = read;
+  const { digest, logIndex } = attestation;
+  return judgeSignatures({ ...read, digest, logIndex }, { ...input, name: input.artifact.name });
+}
+
+/** An envelope as it was read, its digest, and where the log has it or will have it; null: nowhere. */
+export interface ReadAttestation {
+  readonly envelope: Envelope;
+  readonly statement: Statement;
+  readonly digest: Digest;
+  readonly logIndex: number | null;
+}
+
+/** Judges every signature on an attestation, one verdict each, in their order. */
+export function judgeSignatures(
+  { envelope, statement, digest, logIndex }: ReadAttestation,
+  input: SignatureJudging,
+): SignatureVerdict[] {
   const { keys } = input.keyring;
   const signers = findSigners(
     envelope,
     keys.map((key) => key.public),
   );
   return signers.map((signer, at) => {
-    const base = { envelopeDigest: attestation.digest, predicateType: statement.predicateType };
+    const base = { envelopeDigest: digest, predicateType: statement.predicateType };
     const key = keys.find(({ id }) => id === signer);
     if (key !== undefined) {
-      const judged = judgeKey(key, { ...input, predicateType: statement.predicateType, at: attestation.logIndex });
+      const judged = judgeKey(key, { ...input, predicateType: statement.predicateType, at: logIndex });
       return { ...base, ...ofKey(key), ...(judged.status === 'trusted' ? judgePredicate(statement, judged) : judged) };
     }
     const claimed = envelope.signatures[at]?.keyId ?? null;
@@ -89,7 +111,7 @@ function readAttestation(
 
 type Judgement = Pick<SignatureVerdict, 'status' | 'reason' | 'expiresMs'>;
 
-interface Said extends Judging {
+interface Said extends SignatureJudging {
   readonly predicateType: string;
   /** Where the log has it; null: nowhere. */
   readonly at: number | null;
@@ -126,11 +148,11 @@ function placeOf(at: number | null): string {
   return at === null ? 'this is not in the log' : `this is at ${at}`;
 }
 
-function judgeTrust(key: KnownKey, { artifact, keyring, typesByRole, nowMs, predicateType, at }: Said): Judgement {
+function judgeTrust(key: KnownKey, { name, keyring, typesByRole, nowMs, predicateType, at }: Said): Judgement {
   const records = keyring.trust.filter(({ keyId }) => keyId === key.id);
   if (records.length === 0) return verdictOf('untrusted', `key '${key.name}' is not trusted here`);
-  const inScope = records.filter(({ scope }) => isInScope(scope, artifact.name));
-  if (inScope.length === 0) return verdictOf('untrusted', `key '${key.name}' is not trusted for '${artifact.name}'`);
+  const inScope = records.filter(({ scope }) => name === null || isInScope(scope, name));
+  if (inScope.length === 0) return verdictOf('untrusted', `key '${key.name}' is not trusted for '${name}'`);
   const speaking = inScope.filter((record) => allowsType(record, predicateType, typesByRole));
   if (speaking.length === 0)
     return verdictOf('untrusted', `key '${key.name}' is not trusted for ${excerptOf(predicateType, 200)}`);
@@ -162,7 +184,7 @@ function judgePredicate({ predicateType, predicate }: Statement, judged: Judgeme
 function allowsType(
   { role, predicateTypes }: TrustRecord,
   predicateType: string,
-  typesByRole: Judging['typesByRole'],
+  typesByRole: SignatureJudging['typesByRole'],
 ): boolean {
   const types = typesByRole[role];
   // A list narrows or widens what a role says, but gives none to a role that has no say here.

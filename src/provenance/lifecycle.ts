@@ -47,3 +47,11 @@ export const ORIGIN_PREDICATE_TYPES: Readonly<Record<TrustRole, readonly string[
   reviewer: [],
   operator: [],
 };
+
+/** Predicate types that a role may say into a log when its trust record lists none: what it does in the life of the code. */
+export const LOGGED_PREDICATE_TYPES: Readonly<Record<TrustRole, readonly string[]>> = {
+  publisher: [SOURCE_PREDICATE_TYPE, RELEASE_TYPE, SLSA_PROVENANCE_TYPE, PACKAGE_TYPE, TEST_RESULT_TYPE, ...SBOM_TYPES],
+  builder: [SLSA_PROVENANCE_TYPE, PACKAGE_TYPE, TEST_RESULT_TYPE, REPRODUCTION_TYPE, ...SBOM_TYPES],
+  reviewer: [REVIEW_TYPE, REPRODUCTION_TYPE],
+  operator: [DEPLOY_TYPE],
+};

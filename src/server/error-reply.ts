@@ -60,6 +60,10 @@ function badRequest(error: ZodError): ServerError {
 /** Sends the error as JSON. */
 export function errorReply(error: unknown, reply: FastifyReply): FastifyReply {
   const document = errorDocumentOf(error);
-  const status = [...statusOfExit].find(([exit]) => exit === document.error.exit)?.[1] ?? 500;
-  return reply.code(status).send(document);
+  return reply.code(statusOf(document.error.exit)).send(document);
+}
+
+/** The HTTP status of an error by the exit status of a command that meets it. */
+export function statusOf(exit: number): number {
+  return [...statusOfExit].find(([known]) => known === exit)?.[1] ?? 500;
 }

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { incidentNote, overrideRequest, reasonNote, runRequest, stopRequest } from '../api/index.ts';
 import { exitStatus } from '../base/index.ts';
 import type { Engine } from '../engine/index.ts';
+import { envelopeRoute } from './envelope-routes.ts';
 import { errorReply } from './error-reply.ts';
 import { ServerError } from './server-error.ts';
 import { eventRoutes } from './event-routes.ts';
@@ -48,6 +49,7 @@ export function httpServer(options: HttpOptions): FastifyInstance {
   eventRoutes(app, options.engine);
   outputRoutes(app, options.engine);
   logFileRoutes(app, '/log', (path) => options.engine.logFile(path));
+  envelopeRoute(app, '/log/add', (envelope) => options.engine.admitEnvelope(envelope));
   systemRoutes(app, options);
   return app;
 }

@@ -1,3 +1,3 @@
 // The server edge: supervisor, guard, HTTP.
-export { logServer, witnessServer } from './log-server.ts';
+export { goSumServer, logServer, servedLogServer, witnessServer } from './log-server.ts';
 export { guardHere, launchGuard, restoreGuard, type LaunchOptions } from './launch.ts';

@@ -5,6 +5,7 @@ import {
   errorDocument,
   incidentDocument,
   incidentNote,
+  loggedEnvelope,
   overrideRequest,
   reasonNote,
   runRequest,
@@ -23,6 +24,13 @@ interface Operation {
   readonly list?: boolean;
 }
 
+/** As https://github.com/secure-systems-lab/dsse has it; what is in it is checked when it is verified. */
+const envelope = z.object({
+  payloadType: z.literal('application/vnd.in-toto+json'),
+  payload: z.base64(),
+  signatures: z.array(z.object({ keyid: z.string().optional(), sig: z.base64() })).min(1),
+});
+
 const schemas = {
   RunRequest: runRequest,
   StopRequest: stopRequest,
@@ -33,6 +41,8 @@ const schemas = {
   Incident: incidentDocument,
   Score: scoreDocument,
   Event: workloadEvent,
+  Envelope: envelope,
+  LoggedEnvelope: loggedEnvelope,
   Error: errorDocument,
 };
 
@@ -87,6 +97,14 @@ const operations: readonly Operation[] = [
     method: 'get',
     path: '/log/checkpoint',
     summary: 'The signed head of this home’s log; its tiles lie beside it (C2SP tlog-tiles)',
+  },
+  {
+    method: 'post',
+    path: '/log/add',
+    summary:
+      'Log an in-toto statement in a DSSE envelope that a key trusted here signed; text/plain answers its index alone',
+    body: 'Envelope',
+    answer: 'LoggedEnvelope',
   },
   { method: 'get', path: '/v1/policy', summary: 'The policy in force, as YAML' },
   { method: 'get', path: '/metrics', summary: 'Prometheus metrics' },

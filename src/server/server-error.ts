@@ -7,6 +7,7 @@ export type ServerErrorCode =
   | 'SERVER_TOKEN'
   | 'SERVER_RUNNING'
   | 'SERVER_LISTEN'
+  | 'SERVER_OVERLOADED'
   | 'SERVER_BUSY';
 
 export class ServerError extends ProvostError<ServerErrorCode> {}

@@ -3,9 +3,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ErrorDocument } from '../../src/api/index.ts';
+import { digestOf } from '../../src/artifact/index.ts';
+import { makeKeyPair, signerOf } from '../../src/provenance/ed25519.ts';
+import { attest, RELEASE_TYPE } from '../../src/provenance/index.ts';
 import { freePort, openTestHome, type TestHome, until } from '../home-fixture.ts';
 import { PROJECT_FOLDER } from '../source/source-file.ts';
 import { runTranscript } from './transcript.ts';
+import { openLoggedKeyring } from '../keyring-fixture.ts';
 
 describe('provost log', () => {
   let home: TestHome;
@@ -47,10 +52,10 @@ describe('provost log', () => {
     await runTranscript(
       home,
       `
-$ provost log init HOME/log-a --origin example.com/a
+$ provost log init HOME/log-a --origin example.com/a --format raw
 example.com/a+<id>+<key>
 ! publish this key: whoever checks the log needs it. Serve it with provost log serve HOME/log-a
-$ provost log init HOME/log-a --origin example.com/a
+$ provost log init HOME/log-a --origin example.com/a --format raw
 ! provost: there is a log in HOME/log-a
 !   Serve it with provost log serve HOME/log-a, or give another folder.
 !   (LEDGER_EXISTS, exit 2)
@@ -80,6 +85,32 @@ $ provost log serve HOME/log-a --witness nowhere
 !   Give its URL and its key: http://127.0.0.1:7441=NAME+ID+BASE64
 !   (ENGINE_LOG, exit 2)
 ? 2
+`,
+    );
+  });
+
+  it('keeps the format that a log was made with', async () => {
+    await runTranscript(
+      home,
+      `
+$ provost log init HOME/log-a --origin example.com/a
+! provost: the log in HOME/log-a has the format raw, not provost
+!   A log keeps its format: give another folder.
+!   (LEDGER_FORMAT, exit 2)
+? 2
+$ provost log init HOME/log-b --origin example.com/b --format sumdb
+! provost: "sumdb" is no format of a log
+!   Give one of provost, raw, gosum.
+!   (LEDGER_FORMAT, exit 2)
+? 2
+$ provost log init HOME/log-b --origin https://example.com --format gosum
+! provost: the go command takes no checksum database of this name
+!   Name it as a host, with a path where you like: sum.example.com or example.com/sum.
+!   (LEDGER_KEY, exit 2)
+? 2
+$ provost log init HOME/log-g --origin sum.example.com --format gosum --json
+{"dir":"HOME/log-g","origin":"sum.example.com","format":"gosum","key":"sum.example.com+<key>"}
+! <hint>
 `,
     );
   });
@@ -172,6 +203,50 @@ $ provost log verify --receipt HOME/app.tlog-proof --entry HOME/other --key ${ke
     );
   });
 
+  it('takes what its format says: records of Go modules, or what a key that the home trusts signed', async () => {
+    const post = async (to: string, body: string): Promise<string> => {
+      const answer = await fetch(`${to}/add`, { method: 'POST', body });
+      return `${answer.status} ${answer.ok ? await answer.text() : ((await answer.json()) as ErrorDocument).error.code}`;
+    };
+    const gosum = await serve('serve', at('log-g'), '--listen', `127.0.0.1:${await freePort()}`);
+    const [gosumUrl = ''] = gosum.line.split(' ');
+    const hash = `h1:${Buffer.alloc(32).toString('base64')}`;
+    const record = `example.com/m v1.0.0 ${hash}\nexample.com/m v1.0.0/go.mod ${hash}\n`;
+    expect([await post(gosumUrl, 'app 1.0'), await post(gosumUrl, record)]).toEqual(['400 LEDGER_RECORD', '200 0']);
+    expect(await (await fetch(`${gosumUrl}/lookup/example.com/m@v1.0.0`)).text()).toContain(`0\n${record}\n`);
+    await end(gosum.child);
+    await home.ok('log', 'verify', at('log-g'));
+
+    await home.ok('log', 'init', at('log-p'), '--origin', 'example.com/p');
+    const { publicKey, privatePem } = makeKeyPair();
+    openLoggedKeyring(at('keys'), 'home:000000').trustKey({
+      key: 'vendor',
+      publicPem: publicKey.object.export({ type: 'spki', format: 'pem' }).toString(),
+      ...{ role: 'publisher', scope: '*', predicateTypes: [], expiresMs: null, nowMs: Date.now() },
+    });
+    const signed = attest({
+      subjects: [{ name: 'app', digest: digestOf('app 1.0') }],
+      ...{ predicateType: RELEASE_TYPE, predicate: {}, signer: signerOf(privatePem), issuer: 'vendor' },
+    }).bytes.toString();
+    const envelopes = await serve('serve', at('log-p'), '--listen', `127.0.0.1:${await freePort()}`);
+    const [envelopesUrl = ''] = envelopes.line.split(' ');
+    expect([
+      await post(envelopesUrl, 'app 1.0'),
+      await post(envelopesUrl, signed.replace('"sig":"', '"sig":"AAAA')),
+      await post(envelopesUrl, signed),
+      await post(envelopesUrl, signed),
+    ]).toEqual(['422 PROVENANCE_JSON', '422 PROVENANCE_SIGNATURE', '200 0', '200 0']);
+    await end(envelopes.child);
+    await runTranscript(
+      home,
+      `
+$ provost log verify HOME/log-p
+example.com/p: 1 entries, root <root>
+! every entry and tile is what the checkpoint commits to
+`,
+    );
+  });
+
   it('shows both checkpoints of a log that went back, or that has two trees', async () => {
     const grow = async (name: string, ...entries: readonly string[]): Promise<void> => {
       const log = await serve('serve', at(name), '--listen', `127.0.0.1:${await freePort()}`);
@@ -179,7 +254,7 @@ $ provost log verify --receipt HOME/app.tlog-proof --entry HOME/other --key ${ke
       for (const entry of entries) await add(entry);
       await end(log.child);
     };
-    await home.ok('log', 'init', at('log-c'), '--origin', 'example.com/c');
+    await home.ok('log', 'init', at('log-c'), '--origin', 'example.com/c', '--format', 'raw');
     await grow('log-c', 'one');
     // What a restore from a backup comes to, for those who saw more.
     cpSync(at('log-c'), at('restored'), { recursive: true });

@@ -1,12 +1,24 @@
 // The supervisor as programs and administrators meet it: serve, HTTP with and without a token, event streams, and who may do what.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { homeLayout } from '../../src/api/index.ts';
+import { parseDigest } from '../../src/artifact/index.ts';
 import { Client } from '../../src/cli/client.ts';
+import { makeKeyPair, signerOf } from '../../src/provenance/ed25519.ts';
+import { attest, RELEASE_TYPE } from '../../src/provenance/index.ts';
 import { writeBusyboxImage } from '../busybox-image.ts';
 import { freePort, openTestHome, type TestHome, until } from '../home-fixture.ts';
 import { needs } from '../needs.ts';
@@ -134,6 +146,47 @@ describe.skipIf(needs('root', 'runc', 'conmon', 'nft', 'busybox'))('provost serv
     }
     return found;
   }
+
+  it('takes an envelope that a trusted key signed into its log, once, and judges what runs anew', async () => {
+    writeBusyboxImage({ dir: join(home.dir, 'unsigned'), mark: 'unsigned' });
+    await home.ok('run', '-d', '--name', 'judged', `oci:${join(home.dir, 'unsigned')}`);
+    const before = await home.inspect('judged');
+    const { publicKey, privatePem } = makeKeyPair();
+    const pem = join(home.dir, 'vendor.pem');
+    writeFileSync(pem, publicKey.object.export({ type: 'spki', format: 'pem' }));
+    const digest = parseDigest(before.artifact.digest);
+    const { bytes } = attest({
+      subjects: [{ name: 'judged', digest }],
+      predicateType: RELEASE_TYPE,
+      predicate: {},
+      signer: signerOf(privatePem),
+      issuer: 'vendor',
+    });
+    const add = async (headers: Record<string, string>): Promise<[number, unknown]> => {
+      const url = `http://127.0.0.1:${port}/log/add`;
+      const reply = await fetch(url, { method: 'POST', body: new Uint8Array(bytes), headers });
+      return [reply.status, await (headers['accept'] === undefined ? reply.text() : reply.json())];
+    };
+    const wanted = { authorization: `Bearer ${TOKEN}`, accept: 'application/json' };
+    expect(await add({ accept: 'application/json' })).toMatchObject([401, { error: { code: 'SERVER_TOKEN' } }]);
+    expect(await add(wanted)).toMatchObject([403, { error: { code: 'PROVENANCE_UNTRUSTED', exit: 3 } }]);
+    const folder = join(home.dir, 'attestations', digest.slice('sha256:'.length));
+    expect(existsSync(folder)).toBe(false);
+    await home.ok('key', 'trust', pem, '--name', 'vendor');
+    const [status, logged] = await add(wanted);
+    expect([status, logged]).toMatchObject([200, { predicateType: RELEASE_TYPE }]);
+    const { logIndex, envelopeDigest } = logged as { logIndex: number; envelopeDigest: string };
+    expect(readdirSync(folder)).toEqual([`${envelopeDigest.slice('sha256:'.length)}-${logIndex}.json`]);
+    const after = await home.inspect('judged');
+    expect(after.score).toBeGreaterThan(before.score);
+    expect(await Promise.all([add(wanted), add({ authorization: `Bearer ${TOKEN}` })])).toEqual([
+      [200, logged],
+      [200, String(logIndex)],
+    ]);
+    expect(await home.ok('verify', `oci:${join(home.dir, 'unsigned')}`)).toContain('vendor');
+    await home.ok('log', 'verify');
+    await home.ok('rm', '-f', 'judged');
+  });
 
   it('is the only one of its home', async () => {
     const second = await home.provost(['serve']);

@@ -34,6 +34,11 @@ type question struct {
 	// A note, and keys in their text form.
 	Text string `json:"text"`
 	Key  string `json:"key"`
+	// A module, the folder that it is in, and one that a GOPROXY is made in.
+	Path    string `json:"path"`
+	Version string `json:"version"`
+	Dir     string `json:"dir"`
+	Proxy   string `json:"proxy"`
 }
 
 type answer struct {
@@ -93,6 +98,10 @@ func reply(q question) (answer, error) {
 		return opened(q)
 	case "sign":
 		return signed(q)
+	case "module":
+		return canonical(q)
+	case "pack":
+		return packed(q)
 	}
 	return answer{}, fmt.Errorf("there is no %q", q.Do)
 }

@@ -1,0 +1,98 @@
+// What others attested: an envelope is verified, kept, and in a log; of the home's own log what runs is judged anew.
+import { join } from 'node:path';
+
+import type { LoggedEnvelope } from '../api/index.ts';
+import { type ContentStore, openContentStore } from '../artifact/index.ts';
+import { systemClock } from '../base/index.ts';
+import { hashLeaf, openPublicLog, type PublicLog } from '../ledger/index.ts';
+import { admitEnvelope, type AdmittedEnvelope, type Keyring, openKeyring } from '../provenance/index.ts';
+import { coalesced } from './coalesced.ts';
+import type { EngineContext } from './context.ts';
+import { homeAt } from './home.ts';
+import type { LogOptions } from './serving-logs.ts';
+import { reassessAll } from './reassessing.ts';
+import { issuerOf } from './recording.ts';
+
+/** Verifies an envelope and logs it, once. */
+export type AdmitEnvelope = (envelope: Uint8Array) => Promise<LoggedEnvelope>;
+
+/**
+ * Admits envelopes to the log of a home. Many at a time share the writes of the journal, and what runs is judged anew for all of them at once.
+ *
+ * @throws ProvenanceError as `admitEnvelope`, PROVENANCE_ATTESTATIONS_FULL; LedgerError when the journal cannot take it
+ */
+export function homeAdmission(context: EngineContext): AdmitEnvelope {
+  const { attestations, content, journal, clock, home, keyring } = context;
+  const reassess = coalesced(() => reassessAll(context));
+  const append = async ({ bytes, digest, leaf, subjects }: AdmittedEnvelope): Promise<number> => {
+    const known = attestations.indexOf(digest, subjects);
+    if (known !== null) return known;
+    await content.put(bytes);
+    const index = await journal.append(leaf, { flush: true });
+    attestations.put(bytes, index);
+    await reassess();
+    return index;
+  };
+  return admission({ keyring, issuer: issuerOf(home), nowMs: () => clock.nowMs(), append });
+}
+
+/** A log of its own that takes envelopes. */
+export interface EnvelopeLog extends AsyncDisposable {
+  readonly origin: string;
+  readonly size: number;
+  readonly admit: AdmitEnvelope;
+}
+
+/**
+ * Opens a log of the format `provost` for writing. Trusted are the keys of a home; envelopes are kept in the log's folder, by their digests.
+ *
+ * @throws as `openPublicLog`; ArtifactError
+ */
+export async function openEnvelopeLog(options: LogOptions): Promise<EnvelopeLog> {
+  await using stack = new AsyncDisposableStack();
+  const log = stack.use(await openPublicLog(options));
+  const content = stack.use(await openContentStore(join(options.dir, 'content')));
+  const home = homeAt(options.homeDir);
+  const admit = admission({
+    keyring: openKeyring(home.keysDir, issuerOf(home)),
+    issuer: `log:${log.origin}`,
+    nowMs: () => systemClock.nowMs(),
+    append: (admitted) => appendOnce(log, content, admitted),
+  });
+  const opened = stack.move();
+  return {
+    origin: log.origin,
+    get size() {
+      return log.size;
+    },
+    admit,
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+async function appendOnce(log: PublicLog, content: ContentStore, { bytes, leaf }: AdmittedEnvelope): Promise<number> {
+  const known = log.find(hashLeaf(leaf));
+  if (known !== null) return known;
+  await content.put(bytes);
+  return log.add(leaf);
+}
+
+interface AdmissionParts {
+  readonly keyring: Keyring;
+  readonly issuer: string;
+  readonly nowMs: () => number;
+  /** Keeps and logs an envelope, unless that was done before. */
+  readonly append: (admitted: AdmittedEnvelope) => Promise<number>;
+}
+
+function admission({ keyring, issuer, nowMs, append }: AdmissionParts): AdmitEnvelope {
+  /** Envelopes that are on their way, by their digest. */
+  const pending = new Map<string, Promise<number>>();
+  return async (envelope) => {
+    const admitted = admitEnvelope(envelope, { keyring: keyring.state(), nowMs: nowMs(), issuer });
+    const { digest, predicateType } = admitted;
+    const appended = pending.get(digest) ?? append(admitted).finally(() => pending.delete(digest));
+    pending.set(digest, appended);
+    return { logIndex: await appended, envelopeDigest: digest, predicateType };
+  };
+}
