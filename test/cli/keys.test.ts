@@ -94,7 +94,8 @@ alice is revoked; what the log has up to index ${index - 1} still counts
 $ provost verify APP
 app  sha256:<digest>
 revoked
-  alice <type>: key 'alice' was revoked at <t>: it was earlier; it counts up to log index ${index - 1}, and this is at ${index}
+  ✗ release      key 'alice' was revoked at <t>: it was earlier; it counts up to log index ${index - 1}, and this is at ${index}; log entry ${index}
+...
 ? 4
 `);
   });
