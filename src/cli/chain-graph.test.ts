@@ -1,15 +1,15 @@
 import { expect, it } from 'vitest';
 
-import { digestOf } from '../artifact/index.ts';
 import type { ChainLinkDocument, ChainNodeDocument } from '../engine/index.ts';
 import { drawDot, drawSvg } from './chain-graph.ts';
 import { chainLines } from './chain-tree.ts';
 
+const digestOf = (hex: 'e' | 'f'): string => `sha256:${hex.repeat(64)}`;
 const TITLE = { name: 'shop & <web>', verdict: 'verified' };
 const plain = (_: string, text: string): string => text;
 
 function node(fields: Partial<ChainNodeDocument> = {}): ChainNodeDocument {
-  return { digest: digestOf('x'), role: 'artifact', name: null, repeated: null, links: [], ...fields };
+  return { digest: digestOf('f'), role: 'artifact', name: null, repeated: null, links: [], ...fields };
 }
 
 function link(fields: Partial<ChainLinkDocument> = {}): ChainLinkDocument {
@@ -31,7 +31,7 @@ it('writes a chain as lines that go deeper with each thing', () => {
     link({ kind: 'other', status: 'failed', reason: 'it is not JSON' }),
     link({ kind: 'test', status: 'missing', envelopeDigest: null, entry: null, reason: 'nobody tested it' }),
   ];
-  const short = digestOf('x').slice(0, 19);
+  const short = digestOf('f').slice(0, 19);
   expect(chainLines(node({ links }), plain)).toEqual([
     '  ✓ build        signed; log entry 3',
     '    commit git+https://forge.test/shop unknown',
