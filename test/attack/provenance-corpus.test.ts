@@ -24,6 +24,7 @@ const HELD_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ['PROVENANCE_REPOSITORY', 'src/provenance/git/git-history.test.ts'],
   ['PROVENANCE_SIGNERS', 'src/provenance/git/allowed-signers.test.ts'],
   ['PROVENANCE_SSH', 'src/provenance/git/ssh-signature.test.ts'],
+  ['PROVENANCE_UNTRUSTED', 'src/provenance/admit-envelope.test.ts'],
 ]);
 
 const setup = z.record(z.string(), z.unknown());
