@@ -10,6 +10,7 @@ import type {
 import type { NumberedEvent } from './event-bus.ts';
 import type { KeyCommand, KeyDocument } from './keys.ts';
 import type { ServedFile } from '../ledger/index.ts';
+import type { DeployRecord } from './recording-deploy.ts';
 
 /** What a stream of events asks for. */
 export interface EventFilter {
@@ -42,6 +43,8 @@ export interface Engine extends AsyncDisposable {
   score(reference: string, options: { readonly rootfs: boolean }): Promise<ScoreDocument>;
   changeKeys(command: KeyCommand): Promise<KeyDocument>;
   attest(request: AttestRequest): Promise<AttestationDocument>;
+  /** Attests that a workload runs here, as its start did; what is attested of this instance already stays as it is. */
+  recordDeploy(name: string): Promise<DeployRecord>;
   /** Signs statements about things by their digests, in order; each is kept, and in the journal. */
   recordStatements(key: string, statements: readonly StatementRequest[]): Promise<readonly RecordedStatement[]>;
   /** Kept events that match, oldest first, then live ones; dispose to stop. */

@@ -38,6 +38,7 @@ export {
   type SourceOptions,
   type SourceRecord,
 } from './recording-source.ts';
+export { type DeployRecord } from './recording-deploy.ts';
 export { type DependencyOptions, type DependencyReport, reportDependencies } from './recording-deps.ts';
 export { checkPolicy, policyInForce, type Progress, type ReadOptions, scoreArtifact } from './reading.ts';
 export { type Replayed, replayDecisions } from './replay.ts';

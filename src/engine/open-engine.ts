@@ -22,6 +22,7 @@ import type { Home } from './home.ts';
 import { Policies, readHomePolicy } from './policies.ts';
 import { PublisherHistory } from './publisher-history.ts';
 import { incidentsOf } from './reading.ts';
+import { makeHostKey } from './recording-deploy.ts';
 import { issuerOf } from './recording.ts';
 import { recover } from './recovery.ts';
 import { watchExit } from './restarting.ts';
@@ -36,6 +37,7 @@ import { useCases } from './use-cases.ts';
 export async function openEngine(options: { readonly home: Home }): Promise<Engine> {
   await using stack = new AsyncDisposableStack();
   const context = await openContext(options.home, stack);
+  await makeHostKey(context);
   await recover(context);
   const loop = startLoop(context);
   stack.defer(() => loop.stop());

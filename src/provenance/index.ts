@@ -103,3 +103,8 @@ export {
   type DescribeInput,
   type JudgedDependency,
 } from './dependencies/describe.ts';
+export { isDockerfile, pinnedImages } from './build/base-images.ts';
+export { builderId, type CommandBuild, describeBuild, type FinishedBuild, parseBuild } from './build/command-build.ts';
+export { type BuildEnvironment, tellEnvironment, toolsIn, variablesToRepeat } from './build/environment.ts';
+export { sourceUri } from './build/source-uri.ts';
+export { parseJunit, parseTap, type TestReport } from './build/test-report.ts';

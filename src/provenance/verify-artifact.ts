@@ -5,7 +5,7 @@ import type { Cap, Findings } from '../trust/index.ts';
 import type { StoredAttestation } from './attestation-store.ts';
 import { judgeAttestation, type SignatureStatus, type SignatureVerdict } from './judge-signature.ts';
 import type { KeyringState } from './key-records.ts';
-import { ORIGIN_PREDICATE_TYPES } from './lifecycle.ts';
+import { DEPLOY_TYPE, ORIGIN_PREDICATE_TYPES } from './lifecycle.ts';
 
 export type ArtifactVerdict = 'verified' | 'unsigned' | 'untrusted' | 'revoked' | 'failed';
 
@@ -36,20 +36,24 @@ export interface VerifyInput {
   readonly nowMs: number;
 }
 
-/** Verifies every attestation about an artifact. Never throws on what an attestation holds: that is a verdict. */
+/**
+ * Verifies every attestation about an artifact. Never throws on what an attestation holds: that is a verdict. That somebody started it
+ * says nothing of where it comes from, whoever signs it: it neither raises nor lowers the verdict.
+ */
 export function verifyArtifact(input: VerifyInput): Verification {
   const { artifact, keyring, nowMs } = input;
   const judging = { artifact, keyring, nowMs, typesByRole: ORIGIN_PREDICATE_TYPES };
   const signatures = input.attestations.flatMap((attestation) => judgeAttestation(attestation, judging));
-  const verdict = verdictOf(signatures);
+  const claims = signatures.filter(({ predicateType }) => predicateType !== DEPLOY_TYPE);
+  const verdict = verdictOf(claims);
   const trusted = signatures.filter(({ status }) => status === 'trusted');
   return {
     verdict,
     signatures,
     publishers: verdict === 'verified' ? [...new Set(trusted.flatMap(({ owner }) => owner ?? []))] : [],
     findings: {
-      evidence: [evidenceOf(verdict, signatures, artifact.digest)],
-      caps: capsOf(verdict, signatures, input.caps),
+      evidence: [evidenceOf(verdict, claims, artifact.digest)],
+      caps: capsOf(verdict, claims, input.caps),
     },
   };
 }
