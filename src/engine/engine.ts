@@ -78,13 +78,14 @@ export interface OutputOptions {
   readonly signal: AbortSignal;
 }
 
-/** What `attest` signs. */
 /** A statement to be signed. */
 export interface StatementRequest {
   /** For people. */
   readonly name: string;
   /** SHA-256 of what it is about. */
   readonly digest: string;
+  /** More that it is about; with the first at most 32. */
+  readonly alsoAbout?: readonly { readonly name: string; readonly digest: string }[] | undefined;
   readonly predicateType: string;
   readonly predicate: unknown;
 }
@@ -96,6 +97,7 @@ export interface RecordedStatement {
   readonly logIndex: number;
 }
 
+/** What `attest` signs. */
 export interface AttestRequest {
   readonly reference: string;
   readonly rootfs: boolean;

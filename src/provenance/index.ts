@@ -69,6 +69,7 @@ export { type AllowedSigner } from './git/allowed-signers.ts';
 export { type CommitSignature, verifyCommit } from './git/commit-signature.ts';
 export { type GitCommit, type GitPerson, parseCommit } from './git/git-commit.ts';
 export { readTreeFiles, type TreeFile, type TreeSelection } from './git/git-files.ts';
+export { readTree, type TreeEntry } from './git/git-tree.ts';
 export { type CommitHistory, type CommitRange, readCommits, readTreeSha256 } from './git/git-history.ts';
 export { type GitObject, type ObjectFormat, type ObjectKind } from './git/git-object.ts';
 export { type GitRepository, openRepository } from './git/git-repository.ts';

@@ -90,6 +90,7 @@ function workloadRoutes(app: FastifyInstance, engine: Engine): void {
   app.post('/v1/workloads/:name/override', (request) =>
     engine.override(nameParam.parse(request.params).name, overrideRequest.parse(request.body)),
   );
+  app.post('/v1/workloads/:name/deployment', (request) => engine.recordDeploy(nameParam.parse(request.params).name));
   app.delete('/v1/workloads/:name/override', (request) => engine.clearOverride(nameParam.parse(request.params).name));
 }
 
@@ -131,13 +132,15 @@ const attestBody = z.strictObject({
   digest: z.string().max(128).optional(),
 });
 
+const aboutSchema = z.strictObject({ name: z.string().max(4096), digest: z.string().max(80) });
+
 const statementsBody = z.strictObject({
   key: z.string().max(128),
   statements: z
     .array(
       z.strictObject({
-        name: z.string().max(4096),
-        digest: z.string().max(80),
+        ...aboutSchema.shape,
+        alsoAbout: z.array(aboutSchema).max(31).optional(),
         predicateType: z.string().max(512),
         predicate: z.json(),
       }),
