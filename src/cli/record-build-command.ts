@@ -8,7 +8,7 @@ import { buildHost, defaultLimits } from './build-runner.ts';
 import { commandAfter } from './command-runner.ts';
 import { contextOf, type Finish } from './context.ts';
 import { type Output, printable } from './output.ts';
-import { absoluteReference, cpuFlag, sizeFlag } from './run-flags.ts';
+import { cpuFlag, localReference, sizeFlag } from './run-flags.ts';
 import { VERSION } from './version.ts';
 import { shortDigest } from './words.ts';
 
@@ -69,7 +69,7 @@ export function addRecordBuild(record: Command, finish: Finish): void {
         isIsolated: flags.isolated === true,
         fetch: flags.fetch ?? null,
         products: flags.product.map(fromWorkFolder),
-        materials: flags.material.map(absoluteReference),
+        materials: flags.material.map((name) => ({ name, reference: localReference(name) })),
         mayBeDirty: flags.allowDirty === true,
         key: flags.key,
         version: VERSION,

@@ -11,6 +11,8 @@ import { printable } from './output.ts';
 import { addRecordBuild } from './record-build-command.ts';
 import { addRecordDeploy } from './record-deploy-command.ts';
 import { addRecordDeps } from './record-deps-command.ts';
+import { addRecordPackage } from './record-package-command.ts';
+import { addRecordTest } from './record-test-command.ts';
 import { writeOutput } from './run-flags.ts';
 import { VERSION } from './version.ts';
 
@@ -26,7 +28,7 @@ Examples:
 /** Statements in one request: signed together, and far below what a request may hold. */
 const STATEMENTS_TOGETHER = 100;
 
-/** Adds `record commit | build | deps | deploy`. */
+/** Adds `record commit | build | deps | test | package | deploy`. */
 export function addRecord(program: Command, finish: Finish): void {
   const record = program
     .command('record')
@@ -35,6 +37,8 @@ export function addRecord(program: Command, finish: Finish): void {
   addCommit(record, finish);
   addRecordBuild(record, finish);
   addRecordDeps(record, finish);
+  addRecordTest(record, finish);
+  addRecordPackage(record, finish);
   addRecordDeploy(record, finish);
 }
 

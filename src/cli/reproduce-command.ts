@@ -7,7 +7,7 @@ import type { RecordedStatement, Reproduction } from '../engine/index.ts';
 import { buildHost, defaultLimits } from './build-runner.ts';
 import { contextOf, type Finish } from './context.ts';
 import { type Output, printable } from './output.ts';
-import { absoluteReference, cpuFlag, readInput, sizeFlag } from './run-flags.ts';
+import { cpuFlag, localReference, readInput, sizeFlag } from './run-flags.ts';
 import { shortDigest } from './words.ts';
 
 interface ReproduceFlags {
@@ -46,7 +46,7 @@ export function addReproduce(program: Command, finish: Finish): void {
       const source = flags.attestations;
       const options = {
         homeDir: context.home.dir,
-        reference: absoluteReference(artifact),
+        reference: localReference(artifact),
         rootfs: false,
         repository: resolve(flags.repository),
         attestations: source === undefined ? null : { source, bytes: readInput(source, 'attestations') },

@@ -37,8 +37,8 @@ export interface BuildOptions {
   readonly fetch: string | null;
   /** References of what is built; empty: what the command makes or changes and git does not track. */
   readonly products: readonly string[];
-  /** References of what goes in beside the commit and its lockfiles. */
-  readonly materials: readonly string[];
+  /** What goes in beside the commit and its lockfiles, by name and reference. */
+  readonly materials: readonly { readonly name: string; readonly reference: string }[];
   readonly mayBeDirty: boolean;
   /** Name or id of the key that will sign: asked for before the build, not after. */
   readonly key: string;
@@ -137,9 +137,9 @@ async function environmentOf(
 
 async function namedMaterials({ materials }: BuildOptions, store: ContentStore): Promise<Resource[]> {
   const named: Resource[] = [];
-  for (const reference of materials) {
+  for (const { name, reference } of materials) {
     const { digest } = await resolveArtifact(parseReference(reference), { store });
-    named.push({ name: reference, uri: null, digests: new Map([['sha256', hexOf(digest)]]) });
+    named.push({ name, uri: null, digests: new Map([['sha256', hexOf(digest)]]) });
   }
   return named;
 }
