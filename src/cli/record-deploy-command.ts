@@ -17,8 +17,9 @@ export function addRecordDeploy(record: Command, finish: Finish): void {
       '\nExamples:\n  provost record deploy web\n  provost record deploy web --json | jq .logIndex\n',
     )
     .action(async (workload: string, _flags: unknown, command: Command) => {
-      const { client: open, out } = contextOf(command);
-      const client = await open();
+      const context = contextOf(command);
+      const { out } = context;
+      const client = await context.client();
       const path = `/v1/workloads/${encodeURIComponent(workload)}/deployment`;
       const deployed = await client.call<DeployRecord>({ method: 'POST', path });
       if (out.json) out.object(deployed);

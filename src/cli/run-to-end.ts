@@ -18,8 +18,9 @@ export interface EndedRun {
  *
  * @throws RemoteError when it cannot be started; CliError CLI_NO_SUPERVISOR
  */
-export async function runToEnd({ client: open, out }: CliContext, request: RunRequest): Promise<EndedRun> {
-  const client = await open();
+export async function runToEnd(context: CliContext, request: RunRequest): Promise<EndedRun> {
+  const { out } = context;
+  const client = await context.client();
   const { workload, instance, network } = await start(client, request);
   out.done();
   const path = `/v1/workloads/${encodeURIComponent(workload)}`;

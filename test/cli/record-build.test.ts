@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/artifact/index.ts';
 import {
@@ -89,7 +89,7 @@ describe.skipIf(needs('root', 'runc', 'conmon', 'nft', 'git'))('the lifecycle of
     expect(JSON.stringify(statement)).not.toContain('hidden-value');
   });
 
-  it('is not recorded when the command fails, makes nothing, or the work tree is not the commit’s', async () => {
+  it('is not recorded when the work tree is not the commit’s, unless that is said', async () => {
     writeFileSync(join(git.dir, 'new.txt'), 'not committed\n');
     await run(`
 $ provost record build --key ci --workdir CLONE -- sh build.sh
@@ -104,6 +104,9 @@ signed with ci (entry <n>)
 ! the work tree was not what the commit says; the statement says so
 `);
     rmSync(join(git.dir, 'new.txt'));
+  });
+
+  it('is not recorded when the command fails or makes nothing', async () => {
     await run(`
 $ provost record build --key ci --workdir CLONE -- sh -c "echo out; exit 7"
 out
@@ -121,6 +124,11 @@ $ provost record build --key ci --workdir CLONE -- true
 !   Name what is built with --product FILE, --product FOLDER or --product oci:DIR.
 !   (ENGINE_NO_PRODUCTS, exit 2)
 ? 2
+`);
+  });
+
+  it('is not begun without a command, a key, a work tree and git', async () => {
+    await run(`
 $ provost record build --key ci --workdir CLONE -- /nothing/there
 ! provost: '/nothing/there' cannot be started: <why>
 !   Give the command and its arguments after --; for a line of the shell: -- sh -c "…".
@@ -145,7 +153,7 @@ $ provost record build --key ci --workdir / -- true
     const { code, stderr } = await home.provost(
       ['record', 'build', '--key', 'ci', '--workdir', git.dir, '--', 'true'],
       {
-        env: { PATH: `${process.execPath.replace(/\/node$/, '')}` },
+        env: { PATH: dirname(process.execPath) },
       },
     );
     expect([code, stderr]).toEqual([6, expect.stringContaining('CLI_GIT')]);
@@ -196,6 +204,10 @@ $ provost reproduce CLONE/out/r/same --repository CLONE --key bob
 ? 5
 `,
     );
+  });
+
+  it('is not done again when its work tree was dirty, or it fails', async () => {
+    await home.ok('key', 'trust', 'ci', '--role', 'builder');
     writeFileSync(join(git.dir, 'new.txt'), 'not committed\n');
     writeFileSync(join(git.dir, 'out/dirty'), 'made of something else\n');
     await home.ok(

@@ -54,6 +54,11 @@ $ provost record test HOME/app --key ci --tap HOME/t.tap -- cp HOME/tap.in HOME/
 WARNED: 1 passed, 1 skipped, 0 failed
 about app  sha256:<digest>
 signed with ci (entry <n>)
+`);
+  });
+
+  it('is how they failed, whoever says it', async () => {
+    await run(`
 $ provost record test HOME/app --key ci --junit HOME/j.xml -- sh -c "cp HOME/failure.in HOME/j.xml; exit 9"
 FAILED: 1 passed, 0 skipped, 1 failed
 about app  sha256:<digest>
@@ -115,12 +120,12 @@ $ provost record test HOME/app --key ci -- sh -c "echo more >> HOME/app"
   });
 
   it('is what a package was made from, once it was found in there', async () => {
-    const layer = tarOf([{ path: 'usr/bin/app', content: 'the program\n' }]);
+    const layer = tarOf([{ path: 'usr/bin/app', type: 'file', content: 'the program\n' }]);
     writeFileSync(join(home.dir, 'app.tar'), layer);
     mkdirSync(join(home.dir, 'dist/in'), { recursive: true });
     writeFileSync(join(home.dir, 'dist/in/copy'), 'the program\n');
     writeFileSync(join(home.dir, 'other'), 'not in it\n');
-    writeOciLayout(join(home.dir, 'image'), { layers: [layer], config: {} });
+    writeOciLayout({ dir: join(home.dir, 'image'), layers: [layer] });
     await run(`
 $ provost record package oci:HOME/image --from HOME/app --from HOME/dist --key ci
 oci:HOME/image  sha256:<digest>  oci
@@ -174,6 +179,9 @@ recorded at its start (entry <n>)
       [1, 1],
       [1, 1],
     ]);
+  });
+
+  it('is where it runs, which says nothing of where it comes from', async () => {
     await run(`
 $ provost verify / --rootfs
 /  sha256:<digest>
