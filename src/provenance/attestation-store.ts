@@ -94,16 +94,10 @@ function namesIn(folder: string): StoredName[] {
     .sort((a, b) => (a.file < b.file ? -1 : 1));
 }
 
-/** An oversized file cannot be ours: it comes out empty, which no digest has, so it fails verification. Null: replaced since it was listed. */
+/** An oversized file cannot be ours: it comes out empty, which no digest has, so it fails verification. Null: it was replaced since it was listed. */
 function readBounded(path: string): Buffer | null {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return null;
-  return stat.size > ENVELOPE_BYTES_MAX ? Buffer.alloc(0) : readOrNull(path);
-}
-
-function readOrNull(path: string): Buffer | null {
   try {
-    return readFileSync(path);
+    return statSync(path).size > ENVELOPE_BYTES_MAX ? Buffer.alloc(0) : readFileSync(path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null;
     throw error;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -428,4 +428,9 @@ it('keeps an attestation in the place of others, and no other', async () => {
   });
   await store.replace(one.bytes, 200, new Set([three.digest]));
   expect(kept().length).toBe(128);
+});
+
+it('does not take what it cannot read for what is not there', () => {
+  mkdirSync(join(dir, 'attestations', hexOf(artifact.digest), `${hexOf(artifact.digest)}-1.json`), { recursive: true });
+  expect(() => store.list(artifact.digest)).toThrow('EISDIR');
 });

@@ -38,6 +38,14 @@ describe.skipIf(needs('git'))('a tree of a commit', () => {
     expect(entries).toEqual(['folder a', 'executable run sh', 'link z ../outside', 'folder a/b', 'file a/b/deep deep']);
   });
 
+  it('is refused beyond a depth that no work tree has', () => {
+    let tree = makeTree();
+    for (let depth = 0; depth <= 257; depth += 1) tree = makeTree(`040000 tree ${tree}\td`);
+    expect(() => read(tree)).toThrow(
+      expect.objectContaining({ message: expect.stringContaining('256 levels') as unknown }),
+    );
+  });
+
   it('is refused with a submodule, a file in the place of a folder, and a name that leads out of it', () => {
     writeFileSync(join(git.dir, 'f'), 'f');
     const commit = git.commit('one');

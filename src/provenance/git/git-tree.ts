@@ -32,14 +32,13 @@ export function* readTree(repository: GitRepository, tree: string): Generator<Tr
   let entries = 0;
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { id, folder, depth } = next;
-    if (depth > TREE_DEPTH_MAX) throw badRepository(`tree ${quoted(tree)} is deeper than ${TREE_DEPTH_MAX} folders`);
+    refuseBeyond(TREE_DEPTH_MAX, depth, 'levels of folders');
     const { kind, content } = repository.readObject(id);
     if (kind !== 'tree') throw badRepository(`${quoted(id)} is a ${kind}, not a tree`);
     const names = new Set<string>();
     for (const { head, mode, id: entryId } of treeEntries(content, idBytes(repository.format))) {
       entries += 1;
-      if (entries > TREE_ENTRIES_MAX)
-        throw badRepository(`tree ${quoted(tree)} has more than ${TREE_ENTRIES_MAX} entries`);
+      refuseBeyond(TREE_ENTRIES_MAX, entries, 'entries');
       const entry = KINDS.get(mode);
       const name = head.toString('utf8', mode.length + 1, head.length - 1);
       if (entry === undefined) throw badRepository(`${quoted(folder + name)} in it is a submodule, or no file`);
@@ -49,6 +48,10 @@ export function* readTree(repository: GitRepository, tree: string): Generator<Tr
       yield { kind: entry, path, bytes: entry === 'folder' ? Buffer.alloc(0) : repository.readObject(entryId).content };
     }
   }
+}
+
+function refuseBeyond(max: number, count: number, what: string): void {
+  if (count > max) throw badRepository(`the tree has more than ${max} ${what}`);
 }
 
 /** attacker-controlled: a name must stay in its folder, out of git's own, and be there once. @source git, path.c: is_ntfs_dotgit; read-cache.c: verify_path */
