@@ -31,8 +31,11 @@ export interface DeployRecord {
   readonly isNew: boolean;
 }
 
+type DeployContext = Pick<EngineContext, 'attestations' | 'clock' | 'content' | 'home' | 'journal' | 'keyring' | 'log'>;
+type Deployed = Pick<Running, 'instance' | 'name' | 'revision' | 'standing'>;
+
 /** Makes the home's own key where it has none yet. A keyring that cannot be used keeps no supervisor from watching what runs. */
-export async function makeHostKey(context: EngineContext): Promise<void> {
+export async function makeHostKey(context: DeployContext): Promise<void> {
   try {
     if (context.keyring.state().keys.some(({ name }) => name === HOST_KEY)) return;
     const event = context.keyring.generateKey({ name: HOST_KEY, nowMs: context.clock.nowMs() });
@@ -48,8 +51,8 @@ export async function makeHostKey(context: EngineContext): Promise<void> {
  * same is recorded unsigned: the log never lacks a deployment.
  */
 export async function recordDeploy(
-  context: EngineContext,
-  running: Running,
+  context: DeployContext,
+  running: Deployed,
   { reason }: { readonly reason: string | null } = { reason: null },
 ): Promise<number> {
   const { revision, standing } = running;
@@ -79,7 +82,7 @@ export async function recordDeploy(
 }
 
 /** Records a deployment that no start recorded, or names the attestation that is there. @throws EngineError ENGINE_STATE when it does not run */
-export async function recordDeployOnce(context: EngineContext, running: Running): Promise<DeployRecord> {
+export async function recordDeployOnce(context: DeployContext, running: Deployed): Promise<DeployRecord> {
   const { name, instance, revision } = running;
   const { digest } = revision.artifact;
   if (instance === null) {
@@ -113,7 +116,7 @@ export async function recordDeployOnce(context: EngineContext, running: Running)
   };
 }
 
-function deployment({ home, clock }: EngineContext, running: Running, reason: string | null): Record<string, unknown> {
+function deployment({ home, clock }: DeployContext, running: Deployed, reason: string | null): Record<string, unknown> {
   const { revision, standing, name, instance } = running;
   return {
     home: home.id,
@@ -165,7 +168,7 @@ interface Deployment {
 }
 
 /** Keeps it beside the artifact, in the place of older ones of this workload and of the oldest of all. */
-async function keep(context: EngineContext, { subject, workload, bytes, logIndex }: Deployment): Promise<void> {
+async function keep(context: DeployContext, { subject, workload, bytes, logIndex }: Deployment): Promise<void> {
   const known = deploymentsOf(context.attestations.list(subject));
   const others = known.filter((kept) => kept.workload !== workload);
   const staying = new Set(others.slice(0, KEPT_MAX - 1));

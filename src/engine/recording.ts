@@ -32,7 +32,10 @@ export const documentTypes = {
  *
  * @throws LedgerError when the journal cannot take it; ArtifactError ARTIFACT_NO_SPACE
  */
-export async function record(context: EngineContext, entry: Entry): Promise<number> {
+export async function record(
+  context: Pick<EngineContext, 'content' | 'home' | 'journal'>,
+  entry: Entry,
+): Promise<number> {
   const bytes = Buffer.from(canonicalJson(entry.document));
   await context.content.put(bytes);
   const leaf = makeLeaf({

@@ -39,7 +39,7 @@ describe.skipIf(needs('root', 'runc', 'conmon', 'nft'))('what is recorded of an 
   it('is how its tests ended, also when they failed', async () => {
     for (const outcome of ['skipped', 'failure', 'system-out'])
       writeFileSync(join(home.dir, `${outcome}.in`), JUNIT.replace('OUTCOME', outcome));
-    writeFileSync(join(home.dir, 'tap.in'), '1..2\nok 1 - one\nnot ok 2 - two # TODO later\n');
+    writeFileSync(join(home.dir, 'tap.in'), '1..2\nok 1 - one\nnot ok 2 - two # todo later\n');
     await run(`
 $ provost record test HOME/app --key ci -- echo tested
 tested

@@ -118,7 +118,7 @@ not ok 2 - drops
   ...
     ok 1 - of a subtest
 ok 3 # SKIP no network
-not ok 4 - later # TODO not written
+not ok 4 - later # todo not written
 ok
 ok 6 - \u001b[31mred
 # a comment
