@@ -1,4 +1,5 @@
 // Runs the commands of builds: on this host, or in a sandbox of the supervisor's without a network.
+import { randomBytes } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -52,7 +53,7 @@ async function runIsolated(context: CliContext, { argv, tree, env }: BuildStep, 
   const ownGit = { source: join(tree.top, '.git'), target: `${ISOLATED_TOP}/.git`, readOnly: true };
   const request: RunRequest = {
     ...plainRequest,
-    name: `build-${process.pid}`,
+    name: `build-${randomBytes(4).toString('hex')}`,
     artifact: { reference: '/', rootfs: true },
     argv: [...argv],
     env: Object.entries({ HOME: '/tmp', ...env }).map(([name, value]) => `${name}=${value}`),

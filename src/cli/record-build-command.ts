@@ -60,7 +60,8 @@ export function addRecordBuild(record: Command, finish: Finish): void {
     .action(async (argv: string[], flags: BuildFlags, command: Command) => {
       const context = contextOf(command);
       const { out } = context;
-      const client = await context.client();
+      // It makes the home; by the end of a long build it may have left.
+      await context.client();
       const { recordBuild } = await import('../engine/index.ts');
       const options = {
         homeDir: context.home.dir,
@@ -79,10 +80,12 @@ export function addRecordBuild(record: Command, finish: Finish): void {
       const built = await recordBuild(options, buildHost(context, flags));
       out.done();
       if (built.kind === 'failed') {
+        if (out.json) out.object({ status: built.status, statements: [] });
         out.message(`the command failed with ${built.status}; nothing is recorded`);
         return finish(built.status);
       }
       const { statements } = built.report;
+      const client = await context.client();
       const recorded = await client.call<RecordedStatement[]>({
         method: 'POST',
         path: '/v1/statements',

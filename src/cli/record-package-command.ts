@@ -31,7 +31,8 @@ export function addRecordPackage(record: Command, finish: Finish): void {
     .action(async (artifact: string, flags: PackageFlags, command: Command) => {
       const context = contextOf(command);
       const { out } = context;
-      const client = await context.client();
+      // It makes the home, where what is read is kept.
+      await context.client();
       const { reportPackage } = await import('../engine/index.ts');
       const target = { reference: localReference(artifact), rootfs: false };
       const report = await reportPackage({
@@ -44,6 +45,7 @@ export function addRecordPackage(record: Command, finish: Finish): void {
       out.done();
       const { predicateType, predicate } = report;
       const body = { ...target, predicateType, predicate, key: flags.key, digest: report.artifact.digest };
+      const client = await context.client();
       const recorded = await client.call<AttestationDocument>({ method: 'POST', path: '/v1/attestations', body });
       print(out, report, recorded, flags.key);
       finish(exitStatus.done);

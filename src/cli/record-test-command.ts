@@ -52,7 +52,8 @@ interface Asked {
 
 async function recordTest(context: CliContext, { artifact, tests, flags, report }: Asked): Promise<number> {
   const { out } = context;
-  const client = await context.client();
+  // It makes the home; by the end of long tests it may have left.
+  await context.client();
   const { describeTests, readForAttesting, watchReport } = await import('../engine/index.ts');
   const target = { reference: localReference(artifact), rootfs: flags.rootfs === true };
   const progress = (step: string, ratio: number | null): void => out.progress(step, ratio);
@@ -64,6 +65,7 @@ async function recordTest(context: CliContext, { artifact, tests, flags, report 
   const names = read === null || report === null ? null : { path: report.path, bytes: read.bytes, names: read.report };
   const { result, predicateType, predicate } = describeTests({ command: tests, status, report: names });
   const body = { ...target, predicateType, predicate, key: flags.key, digest };
+  const client = await context.client();
   const recorded = await client.call<AttestationDocument>({ method: 'POST', path: '/v1/attestations', body });
   const counts = read === null ? null : countsOf(read.report);
   if (out.json) out.object({ artifact: recorded.artifact, result, status, tests: counts, logIndex: recorded.logIndex });

@@ -41,7 +41,8 @@ export function addReproduce(program: Command, finish: Finish): void {
     .action(async (artifact: string, flags: ReproduceFlags, command: Command) => {
       const context = contextOf(command);
       const { out } = context;
-      const client = await context.client();
+      // It makes the home; by the end of a long build it may have left.
+      await context.client();
       const { reproduceBuild } = await import('../engine/index.ts');
       const source = flags.attestations;
       const options = {
@@ -57,10 +58,12 @@ export function addReproduce(program: Command, finish: Finish): void {
       const built = await reproduceBuild(options, buildHost(context, flags));
       out.done();
       if (built.kind === 'failed') {
+        if (out.json) out.object({ status: built.status, isEqual: false, statement: null });
         out.message(`the build failed with ${built.status}; nothing is attested`);
         return finish(built.status);
       }
       const { statement } = built.result;
+      const client = await context.client();
       const body = { key: flags.key, statements: [statement] };
       const [recorded] =
         statement === null

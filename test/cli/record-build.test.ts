@@ -1,9 +1,9 @@
 // Builds recorded from the command line, on a real repository: on the host, in a sandbox, and done again.
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/artifact/index.ts';
 import {
@@ -113,6 +113,7 @@ out
 ! the command failed with 7; nothing is recorded
 ? 7
 $ provost record build --key ci --workdir CLONE --json -- sh -c "echo out; kill -9 $$"
+{"status":137,"statements":[]}
 ! out
 ! the command failed with 137; nothing is recorded
 ? 137
@@ -150,13 +151,15 @@ $ provost record build --key ci --workdir / -- true
 !   (ENGINE_WORK_TREE, exit 2)
 ? 2
 `);
-    const { code, stderr } = await home.provost(
-      ['record', 'build', '--key', 'ci', '--workdir', git.dir, '--', 'true'],
-      {
-        env: { PATH: dirname(process.execPath) },
-      },
-    );
-    expect([code, stderr]).toEqual([6, expect.stringContaining('CLI_GIT')]);
+    mkdirSync(join(git.root, 'bin'));
+    writeFileSync(join(git.root, 'bin/git'), '#!/bin/sh\necho "fatal: no such day" >&2\nexit 128\n', { mode: 0o755 });
+    const env = { PATH: `${join(git.root, 'bin')}:${process.env['PATH']}` };
+    const args = ['record', 'build', '--key', 'ci', '--workdir', git.dir, '--', 'true'];
+    const { code, stderr } = await home.provost(args, { env });
+    expect([code, stderr]).toEqual([
+      6,
+      expect.stringMatching(/git cannot say what is in \S+: fatal: no such day\n.*\n.*CLI_GIT/),
+    ]);
   });
 
   it('is built again by who trusts the builder, and signed when the same comes out', async () => {
