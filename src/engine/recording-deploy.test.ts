@@ -98,7 +98,8 @@ it('keeps the newest deployment of each workload, of the eight newest; the log h
   context.attestations.put(other.bytes, 0);
   for (const name of ['again', 'b', 'c', 'd', 'e', 'again', 'f', 'g', 'h', 'i', 'j'])
     await recordDeploy(context, workload(name));
-  expect(kept().toSorted()).toEqual(['again', 'd', 'e', 'f', 'g', 'h', 'i', 'j', null].toSorted());
+  expect(new Set(kept())).toEqual(new Set(['again', 'd', 'e', 'f', 'g', 'h', 'i', 'j', null]));
+  expect(kept()).toHaveLength(9);
   expect((await leaves()).filter(([kind]) => kind === 'deploy')).toHaveLength(11);
 });
 
