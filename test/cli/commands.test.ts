@@ -87,8 +87,9 @@ oci:HOME/image  sha256:<digest>
 verified
   alice <type>: signed by 'alice', a trusted publisher
 $ provost key list
-NAME   ID                TRUST      SCOPE  PRIVATE  CREATED
-alice  <id>  publisher  *      yes      <time>
+NAME   ID                TRUST        SCOPE  PRIVATE  CREATED
+host   <id>  not trusted  -      yes      <time>
+alice  <id>  publisher    *      yes      <time>
 `);
   });
 
