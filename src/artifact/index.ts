@@ -18,3 +18,4 @@ export { type UnpackLimits, unpackLimits } from './unpack.ts';
 export { type TarInput, tarOf, tarOfFolder } from './tar-writer.ts';
 export { type OciLayoutInput, writeOciLayout, type WrittenLayout } from './oci-writer.ts';
 export { type ArtifactFile, type FileSearch, findFiles, type FoundFiles } from './layer-files.ts';
+export { type Contents, findContents, type SoughtFile } from './contents.ts';

@@ -8,6 +8,8 @@ export type CliErrorCode =
   | 'CLI_NO_SUPERVISOR'
   | 'CLI_REPLY'
   | 'CLI_FILE'
-  | 'CLI_DEMO';
+  | 'CLI_DEMO'
+  | 'CLI_COMMAND'
+  | 'CLI_GIT';
 
 export class CliError extends ProvostError<CliErrorCode> {}

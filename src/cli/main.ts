@@ -12,6 +12,7 @@ import { addKey } from './key-command.ts';
 import { printError } from './output.ts';
 import { addPolicy } from './policy-command.ts';
 import { addRecord } from './record-command.ts';
+import { addReproduce } from './reproduce-command.ts';
 import { addRun } from './run-command.ts';
 import { addScore } from './score-command.ts';
 import { addServe } from './serve-command.ts';
@@ -51,6 +52,7 @@ function buildProgram(finish: (status: number) => void): Command {
   addKey(program, finish);
   addLog(program, finish);
   addRecord(program, finish);
+  addReproduce(program, finish);
   addPolicy(program, finish);
   addServe(program, finish);
   addCompletion(program, finish);

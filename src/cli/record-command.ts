@@ -8,7 +8,11 @@ import type { RecordedStatement, SourceHistory, SourceRecord, StatementRequest }
 import { CliError } from './cli-error.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
 import { printable } from './output.ts';
+import { addRecordBuild } from './record-build-command.ts';
+import { addRecordDeploy } from './record-deploy-command.ts';
 import { addRecordDeps } from './record-deps-command.ts';
+import { addRecordPackage } from './record-package-command.ts';
+import { addRecordTest } from './record-test-command.ts';
 import { writeOutput } from './run-flags.ts';
 import { VERSION } from './version.ts';
 
@@ -16,6 +20,7 @@ const EXAMPLES = `
 Examples:
   provost record commit --key alice --allowed-signers .allowed_signers
   provost record commit --key alice --range --sarif build.sarif       all from the first commit on
+  provost record build --key ci -- make dist/app                      what was built from what, as SLSA provenance
   provost record deps oci:./web --key ci                              what an image is made of, as CycloneDX
   provost record commit v1.0..HEAD --repository ./shop --key alice --identities publishers.json
 `;
@@ -23,14 +28,18 @@ Examples:
 /** Statements in one request: signed together, and far below what a request may hold. */
 const STATEMENTS_TOGETHER = 100;
 
-/** Adds `record commit | deps`. */
+/** Adds `record commit | build | deps | test | package | deploy`. */
 export function addRecord(program: Command, finish: Finish): void {
   const record = program
     .command('record')
     .summary('record the lifecycle of code as signed statements in the log')
     .addHelpText('before', EXAMPLES);
   addCommit(record, finish);
+  addRecordBuild(record, finish);
   addRecordDeps(record, finish);
+  addRecordTest(record, finish);
+  addRecordPackage(record, finish);
+  addRecordDeploy(record, finish);
 }
 
 interface CommitFlags {

@@ -1,5 +1,5 @@
 // The flags of `run`, from text to a request.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 import { InvalidArgumentError } from 'commander';
@@ -121,6 +121,11 @@ export function absoluteReference(reference: string): string {
   const prefixed = /^(oci|docker-archive):(.*)$/.exec(reference);
   if (prefixed !== null) return `${prefixed[1]}:${resolve(prefixed[2] ?? '')}`;
   return /^(\.{1,2}(\/|$)|\/)/.test(reference) ? resolve(reference) : reference;
+}
+
+/** As {@link absoluteReference}, and what is there under the name is meant by it, also without a dot before. */
+export function localReference(reference: string): string {
+  return existsSync(reference) ? resolve(reference) : absoluteReference(reference);
 }
 
 /** Puts flags and operands together. `image` is null with --rootfs. */

@@ -14,7 +14,7 @@ import { makeRoom } from './making-room.ts';
 import { refuseOwnFolders } from './mounts.ts';
 import { publish } from './publishing.ts';
 import { reassess } from './reassessing.ts';
-import { recordDeploy } from './recording.ts';
+import { recordDeploy } from './recording-deploy.ts';
 import { type Before, comeBack } from './revisions.ts';
 import { newRunning, type Revision, type Running, type Standing } from './running.ts';
 import { admittedEvent, refusedBy } from './starting.ts';
@@ -94,7 +94,7 @@ async function deploy(context: EngineContext, running: Running, deployment: Depl
   }
   context.workloads.set(running.name, running);
   saveWorkload(context, running);
-  context.inBackground(recordDeploy(context, running, null));
+  context.inBackground(recordDeploy(context, running));
   // A key may have been revoked while it was being made.
   context.inBackground(reassess(context, running));
 }

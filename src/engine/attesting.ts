@@ -59,9 +59,10 @@ export async function recordStatements(
 ): Promise<readonly RecordedStatement[]> {
   const signer = context.keyring.openSigner(key);
   const issuer = issuerOf(context.home);
-  const made = statements.map(({ name, digest, predicateType, predicate }) =>
-    attest({ subjects: [{ name, digest: parseDigest(digest) }], predicateType, predicate, signer, issuer }),
-  );
+  const made = statements.map(({ name, digest, alsoAbout = [], predicateType, predicate }) => {
+    const subjects = [{ name, digest }, ...alsoAbout].map((about) => ({ ...about, digest: parseDigest(about.digest) }));
+    return attest({ subjects, predicateType, predicate, signer, issuer });
+  });
   await Promise.all(made.map(({ bytes }) => context.content.put(bytes)));
   // In their order: a commit's entry follows those of its parents.
   const indexes = await Promise.all(made.map(({ leaf }) => context.journal.append(leaf, { flush: true })));

@@ -12,6 +12,7 @@ import type {
 import type { NumberedEvent } from './event-bus.ts';
 import type { KeyCommand, KeyDocument } from './keys.ts';
 import type { ServedFile } from '../ledger/index.ts';
+import type { DeployRecord } from './recording-deploy.ts';
 
 /** What a stream of events asks for. */
 export interface EventFilter {
@@ -45,6 +46,8 @@ export interface Engine extends AsyncDisposable {
   score(reference: string, options: { readonly rootfs: boolean }): Promise<ScoreDocument>;
   changeKeys(command: KeyCommand): Promise<KeyDocument>;
   attest(request: AttestRequest): Promise<AttestationDocument>;
+  /** Attests that a workload runs here, as its start did; what is attested of this instance already stays as it is. */
+  recordDeploy(name: string): Promise<DeployRecord>;
   /** Signs statements about things by their digests, in order; each is kept, and in the journal. */
   recordStatements(key: string, statements: readonly StatementRequest[]): Promise<readonly RecordedStatement[]>;
   /**
@@ -84,13 +87,14 @@ export interface OutputOptions {
   readonly signal: AbortSignal;
 }
 
-/** What `attest` signs. */
 /** A statement to be signed. */
 export interface StatementRequest {
   /** For people. */
   readonly name: string;
   /** SHA-256 of what it is about. */
   readonly digest: string;
+  /** More that it is about; with the first at most 32. */
+  readonly alsoAbout?: readonly { readonly name: string; readonly digest: string }[] | undefined;
   readonly predicateType: string;
   readonly predicate: unknown;
 }
@@ -102,6 +106,7 @@ export interface RecordedStatement {
   readonly logIndex: number;
 }
 
+/** What `attest` signs. */
 export interface AttestRequest {
   readonly reference: string;
   readonly rootfs: boolean;

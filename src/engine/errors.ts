@@ -21,6 +21,12 @@ export type EngineErrorCode =
   | 'ENGINE_ORIGINS'
   | 'ENGINE_PREDICATE_SIZE'
   | 'ENGINE_ATTESTATIONS'
-  | 'ENGINE_RECEIPTS';
+  | 'ENGINE_RECEIPTS'
+  | 'ENGINE_WORK_TREE'
+  | 'ENGINE_NO_PRODUCTS'
+  | 'ENGINE_NO_PROVENANCE'
+  | 'ENGINE_NOT_REPRODUCIBLE'
+  | 'ENGINE_PACKAGE'
+  | 'ENGINE_REPORT';
 
 export class EngineError extends ProvostError<EngineErrorCode> {}

@@ -47,6 +47,13 @@ export {
   type SourceOptions,
   type SourceRecord,
 } from './recording-source.ts';
+export { type BuildHost, type BuildStep, isolatedBuildPolicy, ISOLATED_TOP } from './building.ts';
+export { type BuildOptions, type BuildReport, recordBuild } from './recording-build.ts';
+export { type PackageOptions, type PackageReport, reportPackage } from './recording-package.ts';
+export { describeTests, readForAttesting, type TestOptions, watchReport } from './recording-test.ts';
+export { type Reproduction, reproduceBuild, type ReproduceOptions } from './reproducing.ts';
+export { type WorkTreeGit } from './work-tree.ts';
+export { type DeployRecord } from './recording-deploy.ts';
 export { type DependencyOptions, type DependencyReport, reportDependencies } from './recording-deps.ts';
 export { checkPolicy, policyInForce, type Progress, type ReadOptions, scoreArtifact } from './reading.ts';
 export { type Replayed, replayDecisions } from './replay.ts';

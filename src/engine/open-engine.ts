@@ -27,6 +27,7 @@ import { leavesOfJournal } from './log-leaves.ts';
 import { Policies, readHomePolicy } from './policies.ts';
 import { PublisherHistory } from './publisher-history.ts';
 import { incidentsOf } from './reading.ts';
+import { makeHostKey } from './recording-deploy.ts';
 import { issuerOf } from './recording.ts';
 import { recover } from './recovery.ts';
 import { watchExit } from './restarting.ts';
@@ -42,6 +43,7 @@ export async function openEngine(options: { readonly home: Home }): Promise<Engi
   await using stack = new AsyncDisposableStack();
   const context = await openContext(options.home, stack);
   await reconcileKeys(context);
+  await makeHostKey(context);
   await recover(context);
   const loop = startLoop(context);
   stack.defer(() => loop.stop());

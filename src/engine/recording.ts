@@ -3,7 +3,6 @@ import { parseDigest } from '../artifact/index.ts';
 import { canonicalJson } from '../base/index.ts';
 import { type LeafKind, makeLeaf } from '../provenance/index.ts';
 import type { EngineContext } from './context.ts';
-import type { Running } from './running.ts';
 
 export interface Entry {
   readonly kind: LeafKind;
@@ -35,7 +34,10 @@ export const documentTypes = {
  *
  * @throws LedgerError when the journal cannot take it; ArtifactError ARTIFACT_NO_SPACE
  */
-export async function record(context: EngineContext, entry: Entry): Promise<number> {
+export async function record(
+  context: Pick<EngineContext, 'content' | 'home' | 'journal'>,
+  entry: Entry,
+): Promise<number> {
   const bytes = Buffer.from(canonicalJson(entry.document));
   await context.content.put(bytes);
   const leaf = makeLeaf({
@@ -48,25 +50,6 @@ export async function record(context: EngineContext, entry: Entry): Promise<numb
     issuer: issuerOf(context.home),
   });
   return context.journal.append(leaf, { flush: entry.flush });
-}
-
-/** Records that a workload's present revision was deployed, with a person's reason when there is one. */
-export function recordDeploy(context: EngineContext, running: Running, reason: string | null): Promise<number> {
-  const { revision, standing, name } = running;
-  return record(context, {
-    kind: 'deploy',
-    type: documentTypes.deploy,
-    document: {
-      workload: name,
-      revision: revision.number,
-      requestDigest: revision.requestDigest,
-      grant: standing.grant,
-      ...(reason === null ? {} : { reason }),
-    },
-    subjects: [revision.artifact.digest],
-    parents: [standing.logIndex],
-    flush: false,
-  });
 }
 
 /** Who writes the entries of a home. */

@@ -19,7 +19,7 @@ import { renderMetrics } from './metrics.ts';
 import { attachPath, readOutput } from './output.ts';
 import { clearOverride, setOverride } from './overriding.ts';
 import { scoreDocumentOf } from './reading.ts';
-import { recordDeploy } from './recording.ts';
+import { recordDeploy, recordDeployOnce } from './recording-deploy.ts';
 import { respond } from './responding.ts';
 import { rollBack } from './revisions.ts';
 import type { Running } from './running.ts';
@@ -74,6 +74,7 @@ export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asy
     },
     changeKeys: (command) => changeKeys(context, command),
     attest: (request) => attestArtifact(context, request),
+    recordDeploy: (name) => recordDeployOnce(context, find(name)),
     recordStatements: (key, statements) => recordStatements(context, key, statements),
     admitEnvelope: homeAdmission(context),
     subscribe: (filter, listener) => subscribe(context, filter, listener),
@@ -99,7 +100,7 @@ async function stopAll(context: EngineContext): Promise<void> {
 /** A person's rollback is in the ledger with its reason. */
 async function rollBackByPerson(context: EngineContext, running: Running, reason: string): Promise<void> {
   await running.lane.run(() => rollBack(context, running, 'person'));
-  await recordDeploy(context, running, reason);
+  await recordDeploy(context, running, { reason });
 }
 
 function findWorkload(context: EngineContext, name: string): Running {

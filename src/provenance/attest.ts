@@ -16,6 +16,8 @@ export interface AttestInput {
   readonly signer: Signer;
   /** Who the leaf says wrote it, such as `home:3f9a01`. */
   readonly issuer: string;
+  /** Indexes of the entries that it follows from; none when left out. */
+  readonly parents?: readonly number[];
 }
 
 /** A signed envelope in its one encoding, its digest, and the journal's leaf for it. */
@@ -31,7 +33,7 @@ export interface Attestation {
  * @throws ProvenanceError PROVENANCE_STATEMENT when the predicate type is no URI or the predicate no object, PROVENANCE_LEAF for
  * more subjects than a leaf names
  */
-export function attest({ subjects, predicateType, predicate, signer, issuer }: AttestInput): Attestation {
+export function attest({ subjects, predicateType, predicate, signer, issuer, parents = [] }: AttestInput): Attestation {
   const statement = makeStatement(subjects, predicateType, predicate);
   const bytes = encodeEnvelope(signEnvelope(STATEMENT_MEDIA_TYPE, statement, [signer]));
   const leaf = makeLeaf({
@@ -40,7 +42,7 @@ export function attest({ subjects, predicateType, predicate, signer, issuer }: A
     type: ENVELOPE_MEDIA_TYPE,
     subjects: subjects.map(({ digest }) => digest),
     keys: [signer.keyId],
-    parents: [],
+    parents,
     issuer,
   });
   return { bytes, digest: digestOf(bytes), leaf };

@@ -1,10 +1,11 @@
 // Attestations on disk, by the artifact that they speak of; whether they are true is decided when they are read.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { type Digest, digestOf, hexOf } from '../artifact/index.ts';
-import { exitStatus } from '../base/index.ts';
-import { saveAtomically } from './atomic-file.ts';
+import { errnoOf, exitStatus } from '../base/index.ts';
+import { saveAtomically, saveAtomicallyAside } from './atomic-file.ts';
 import { ENVELOPE_BYTES_MAX, parseEnvelope } from './dsse.ts';
 import { ProvenanceError } from './errors.ts';
 import { parseStatement } from './statement.ts';
@@ -34,6 +35,13 @@ export interface AttestationStore {
    * @throws ProvenanceError PROVENANCE_ATTESTATIONS_FULL when one has no room for it
    */
   indexOf(digest: Digest, subjects: readonly Digest[]): number | null;
+  /**
+   * As `put` for an envelope about one artifact, in the place of others about it, which go once it is there; the event loop is free
+   * meanwhile.
+   *
+   * @throws ProvenanceError as `put`
+   */
+  replace(bytes: Uint8Array, logIndex: number, replaced: ReadonlySet<Digest>): Promise<Digest>;
   /** All that were kept about an artifact, in the order of their digests; damaged ones too, for {@link verifyArtifact} to find. */
   list(subject: Digest): StoredAttestation[];
 }
@@ -66,14 +74,29 @@ export function openAttestationStore(dir: string, digestAt?: (index: number) => 
       });
       return found.every((name) => name !== undefined) ? (found[0]?.logIndex ?? null) : null;
     },
+    replace: async (bytes, logIndex, replaced) => {
+      const [subject] = parseStatement(parseEnvelope(bytes).payload).subjects;
+      const digest = digestOf(bytes);
+      if (subject === undefined) return digest;
+      const folder = folderOf(subject.digest);
+      const [gone, staying] = partition(namesIn(folder), ({ hex }) => replaced.has(`sha256:${hex}` as Digest));
+      if (!has(staying, subject.digest, hexOf(digest)))
+        await saveAtomicallyAside(join(folder, `${hexOf(digest)}-${logIndex}.json`), bytes, 0o640);
+      for (const { file } of gone) await rm(join(folder, file), { force: true });
+      return digest;
+    },
     list: (subject) =>
-      namesIn(folderOf(subject)).map(({ hex, logIndex, file }) => ({
-        digest: `sha256:${hex}` as Digest,
-        bytes: readBounded(join(folderOf(subject), file)),
+      namesIn(folderOf(subject)).flatMap(({ hex, logIndex, file }) => {
+        const bytes = readBounded(join(folderOf(subject), file));
+        const digest = `sha256:${hex}` as Digest;
         // A later envelope under an earlier name would outlive the theft of its key.
-        logIndex: placeOf(`sha256:${hex}` as Digest, logIndex),
-      })),
+        return bytes === null ? [] : [{ digest, bytes, logIndex: placeOf(digest, logIndex) }];
+      }),
   };
+}
+
+function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
 interface StoredName {
@@ -93,9 +116,14 @@ function namesIn(folder: string): StoredName[] {
     .sort((a, b) => (a.file < b.file ? -1 : 1));
 }
 
-/** An oversized file cannot be ours: it comes out empty, which no digest has, so it fails verification. */
-function readBounded(path: string): Buffer {
-  return statSync(path).size > ENVELOPE_BYTES_MAX ? Buffer.alloc(0) : readFileSync(path);
+/** An oversized file cannot be ours: it comes out empty, which no digest has, so it fails verification. Null: it was replaced since it was listed. */
+function readBounded(path: string): Buffer | null {
+  try {
+    return statSync(path).size > ENVELOPE_BYTES_MAX ? Buffer.alloc(0) : readFileSync(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 /** Whether the subject has it already. @throws ProvenanceError PROVENANCE_ATTESTATIONS_FULL when there is no room for it */

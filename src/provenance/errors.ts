@@ -3,6 +3,7 @@ import { ProvostError } from '../base/index.ts';
 
 export type ProvenanceErrorCode =
   | 'PROVENANCE_ATTESTATIONS_FULL'
+  | 'PROVENANCE_BUILD_TYPE'
   | 'PROVENANCE_COMMIT'
   | 'PROVENANCE_DEPENDENCIES'
   | 'PROVENANCE_ENVELOPE'
@@ -33,6 +34,7 @@ export type ProvenanceErrorCode =
   | 'PROVENANCE_SLSA'
   | 'PROVENANCE_SSH'
   | 'PROVENANCE_STATEMENT'
+  | 'PROVENANCE_TEST_REPORT'
   | 'PROVENANCE_TRUST'
   | 'PROVENANCE_UNTRUSTED'
   | 'PROVENANCE_VSA';

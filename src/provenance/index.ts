@@ -74,6 +74,7 @@ export { type AllowedSigner } from './git/allowed-signers.ts';
 export { type CommitSignature, verifyCommit } from './git/commit-signature.ts';
 export { type GitCommit, type GitPerson, parseCommit } from './git/git-commit.ts';
 export { readTreeFiles, type TreeFile, type TreeSelection } from './git/git-files.ts';
+export { readTree, type TreeEntry } from './git/git-tree.ts';
 export { type CommitHistory, type CommitRange, readCommits, readTreeSha256 } from './git/git-history.ts';
 export { type GitObject, type ObjectFormat, type ObjectKind } from './git/git-object.ts';
 export { type GitRepository, openRepository } from './git/git-repository.ts';
@@ -108,3 +109,8 @@ export {
   type DescribeInput,
   type JudgedDependency,
 } from './dependencies/describe.ts';
+export { isDockerfile, pinnedImages } from './build/base-images.ts';
+export { builderId, type CommandBuild, describeBuild, type FinishedBuild, parseBuild } from './build/command-build.ts';
+export { type BuildEnvironment, tellEnvironment, toolsIn, variablesToRepeat } from './build/environment.ts';
+export { sourceUri } from './build/source-uri.ts';
+export { parseJunit, parseTap, type TestReport } from './build/test-report.ts';

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,6 +11,7 @@ import { makeKeyPair, signerOf } from './ed25519.ts';
 import {
   attest,
   type AttestationStore,
+  DEPLOY_TYPE,
   openAttestationStore,
   parseEnvelope,
   parseLeaf,
@@ -381,4 +382,63 @@ it('reads the SHA-256 of a subject beside other algorithms, and its missing name
   });
   const { subjects, sha512Subjects } = parseStatement(Buffer.from(text));
   expect([subjects, sha512Subjects]).toEqual([[{ name: null, digest: artifact.digest }], []]);
+});
+
+it('takes no word on where it was started for a word on where it comes from', () => {
+  const deploy = (workload: string) => {
+    const signer = ring.openSigner('alice');
+    const subjects = [artifact];
+    return attest({
+      subjects,
+      predicateType: DEPLOY_TYPE,
+      predicate: { workload },
+      signer,
+      issuer: 'home:3f9a01',
+      parents: [7],
+    });
+  };
+  const first = deploy('one');
+  expect(parseLeaf(first.leaf)).toMatchObject({ kind: 'deploy', parents: [7] });
+  store.put(first.bytes, 1);
+  const judge = (): Verification =>
+    verifyArtifact({ artifact, attestations: store.list(artifact.digest), keyring: ring.state(), nowMs: NOW_MS, caps });
+  expect(judge()).toMatchObject({ verdict: 'unsigned', signatures: [{ status: 'untrusted' }] });
+  ring.revokeKey({ key: 'alice', reason: 'lost', nowMs: NOW_MS });
+  expect(judge()).toMatchObject({ verdict: 'unsigned', signatures: [{ status: 'revoked' }] });
+});
+
+it('keeps an attestation in the place of others, and no other', async () => {
+  const signer = ring.openSigner('alice');
+  const make = (text: string): { bytes: Buffer; digest: ReturnType<typeof digestOf> } =>
+    attest({ subjects: [artifact], predicateType: DEPLOY_TYPE, predicate: { text }, signer, issuer: 'home:3f9a01' });
+  const [one, two, three] = ['one', 'two', 'three'].map(make) as [
+    ReturnType<typeof make>,
+    ReturnType<typeof make>,
+    ReturnType<typeof make>,
+  ];
+  const kept = (): unknown[] => store.list(artifact.digest).map(({ digest, logIndex }) => [digest, logIndex]);
+  store.put(one.bytes, 1);
+  store.put(two.bytes, 2);
+  expect(await store.replace(three.bytes, 3, new Set([one.digest]))).toBe(three.digest);
+  expect(kept().length).toBe(2);
+  expect(kept()).toEqual(
+    expect.arrayContaining([
+      [two.digest, 2],
+      [three.digest, 3],
+    ]),
+  );
+  // Logged again, it keeps its first index.
+  await store.replace(three.bytes, 9, new Set([two.digest]));
+  expect(kept()).toEqual([[three.digest, 3]]);
+  for (let count = 1; count < 128; count += 1) store.put(make(String(count)).bytes, count);
+  await expect(store.replace(one.bytes, 200, new Set())).rejects.toMatchObject({
+    code: 'PROVENANCE_ATTESTATIONS_FULL',
+  });
+  await store.replace(one.bytes, 200, new Set([three.digest]));
+  expect(kept().length).toBe(128);
+});
+
+it('does not take what it cannot read for what is not there', () => {
+  mkdirSync(join(dir, 'attestations', hexOf(artifact.digest), `${hexOf(artifact.digest)}-1.json`), { recursive: true });
+  expect(() => store.list(artifact.digest)).toThrow('EISDIR');
 });

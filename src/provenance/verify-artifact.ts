@@ -5,7 +5,7 @@ import type { Cap, Findings } from '../trust/index.ts';
 import type { StoredAttestation } from './attestation-store.ts';
 import { judgeAttestation, type SignatureStatus, type SignatureVerdict } from './judge-signature.ts';
 import type { KeyringState } from './key-records.ts';
-import { ORIGIN_PREDICATE_TYPES } from './lifecycle.ts';
+import { DEPLOY_TYPE, ORIGIN_PREDICATE_TYPES } from './lifecycle.ts';
 
 export type ArtifactVerdict = 'verified' | 'unsigned' | 'untrusted' | 'revoked' | 'failed';
 
@@ -45,14 +45,16 @@ export interface VerifyInput {
 
 /**
  * Verifies the attestations about an artifact by themselves, without what it was made from and without the log. Never throws on
- * what an attestation holds: that is a verdict.
+ * what an attestation holds: that is a verdict. That somebody started it says nothing of where it comes from, whoever signs it: it
+ * neither raises nor lowers the verdict.
  */
 export function verifyArtifact(input: VerifyInput): Verification {
   const { artifact, keyring, nowMs, caps } = input;
   const judging = { artifact, keyring, nowMs, typesByRole: ORIGIN_PREDICATE_TYPES };
   const signatures = input.attestations.flatMap((attestation) => judgeAttestation(attestation, judging));
-  const verdict = verdictOf(signatures);
-  const decisive = decisiveOf(verdict, signatures);
+  const claims = signatures.filter(({ predicateType }) => predicateType !== DEPLOY_TYPE);
+  const verdict = verdictOf(claims);
+  const decisive = decisiveOf(verdict, claims);
   const origins = signatures.filter(({ status }) => status === 'trusted');
   return summarise({ verdict, signatures, origins, decisive, artifact: artifact.digest, caps });
 }

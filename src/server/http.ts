@@ -96,6 +96,7 @@ function workloadRoutes(app: FastifyInstance, engine: Engine): void {
     const { key = null } = z.object({ key: z.string().max(128).optional() }).parse(request.query);
     return engine.clearOverride(nameParam.parse(request.params).name, key);
   });
+  app.post('/v1/workloads/:name/deployment', (request) => engine.recordDeploy(nameParam.parse(request.params).name));
 }
 
 function incidentRoutes(app: FastifyInstance, engine: Engine): void {
@@ -142,13 +143,15 @@ const attestBody = z.strictObject({
   digest: z.string().max(128).optional(),
 });
 
+const aboutSchema = z.strictObject({ name: z.string().max(4096), digest: z.string().max(80) });
+
 const statementsBody = z.strictObject({
   key: z.string().max(128),
   statements: z
     .array(
       z.strictObject({
-        name: z.string().max(4096),
-        digest: z.string().max(80),
+        ...aboutSchema.shape,
+        alsoAbout: z.array(aboutSchema).max(31).optional(),
         predicateType: z.string().max(512),
         predicate: z.json(),
       }),

@@ -73,6 +73,11 @@ const operations: readonly Operation[] = [
     answer: 'Workload',
   },
   { method: 'delete', path: '/v1/workloads/{name}/override', summary: 'End the override', answer: 'Workload' },
+  {
+    method: 'post',
+    path: '/v1/workloads/{name}/deployment',
+    summary: 'Attest that it runs here, unless its start did',
+  },
   { method: 'get', path: '/v1/workloads/{name}/logs', summary: 'Output, as JSON Lines' },
   { method: 'get', path: '/v1/incidents', summary: 'Incidents', answer: 'Incident', list: true },
   {

@@ -95,8 +95,9 @@ verified
   ✓ release      signed by 'alice', a trusted publisher; log entry <n>
 ...
 $ provost key list
-NAME   ID                TRUST      SCOPE  PRIVATE  CREATED
-alice  <id>  publisher  *      yes      <time>
+NAME   ID                TRUST        SCOPE  PRIVATE  CREATED
+host   <id>  not trusted  -      yes      <time>
+alice  <id>  publisher    *      yes      <time>
 `);
   });
 

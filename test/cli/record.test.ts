@@ -40,17 +40,17 @@ describe.skipIf(needs('root', 'runc', 'conmon', 'nft', 'git', 'ssh-keygen'))('pr
   it('tells whose commit it is by its signature alone, and what its build files do', async () => {
     await run(`
 $ provost record commit --repository TREE --key recorder
-<commit>  unknown-key  ada@example.com  (entry 1)
+<commit>  unknown-key  ada@example.com  (entry 2)
 build files: 1, score 0.20: 3 findings in 1 build file: <which>
 $ provost record commit --repository TREE --key recorder --range --identities GIT/publishers.json --sarif GIT/out.sarif
-<commit>  unsigned     ada@example.com  (entry 2)
-<commit>  verified     ada-inc  (entry 3)
+<commit>  unsigned     ada@example.com  (entry 3)
+<commit>  verified     ada-inc  (entry 4)
 build files: 1, score 0.20: 3 findings in 1 build file: <which>
 $ provost record commit HEAD~1..HEAD --repository TREE --key recorder --allowed-signers GIT/allowed_signers
-<commit>  verified     ada@example.com  (entry 4)
+<commit>  verified     ada@example.com  (entry 5)
 build files: 1, score 0.20: 3 findings in 1 build file: <which>
 $ provost log verify
-provost/home/<id>: 5 entries, root <root>
+provost/home/<id>: 6 entries, root <root>
 ! every entry and tile is what the checkpoint commits to
 `);
     const sarif = JSON.parse(readFileSync(join(git.root, 'out.sarif'), 'utf8')) as {
@@ -93,7 +93,7 @@ $ provost record commit HEAD..HEAD --repository TREE --key recorder
 ? 2
 $ provost record commit --repository TREE --key nobody
 ! provost: no key has the name or id 'nobody'
-!   Known keys: recorder.
+!   Known keys: host, recorder.
 !   (PROVENANCE_KEY_UNKNOWN, exit 2)
 ? 2
 $ provost record commit --repository TREE --key recorder --identities GIT/none.json

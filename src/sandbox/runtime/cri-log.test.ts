@@ -54,6 +54,11 @@ describe('readCriLog', () => {
     stop.abort();
     expect(await texts(lines)).toEqual(['last']);
   });
+
+  it('does not wait for a log whose end was told before', async () => {
+    writeFileSync(path, `${TIME} stdout F all\n`);
+    expect(await texts(readCriLog(path, { follow: true, signal: AbortSignal.abort() }))).toEqual(['all']);
+  });
 });
 
 async function texts(lines: AsyncIterable<LogLine>): Promise<string[]> {

@@ -119,7 +119,8 @@ interface Changes extends Disposable {
 /** Watches the folder, since the file itself is replaced. */
 function watchLog(path: string, signal: AbortSignal | undefined): Changes {
   const name = basename(path);
-  let isChanged = false;
+  // A signal that was given before says nothing any more: what is there is read, and that is all.
+  let isChanged = signal?.aborted === true;
   let wake: (() => void) | null = null;
   const notify = (): void => {
     isChanged = true;
