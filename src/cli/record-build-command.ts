@@ -4,11 +4,11 @@ import type { Command } from 'commander';
 
 import { exitStatus } from '../base/index.ts';
 import type { BuildReport, RecordedStatement } from '../engine/index.ts';
-import { buildHost, defaultLimits } from './build-runner.ts';
+import { addBuildLimits, buildHost } from './build-runner.ts';
 import { commandAfter } from './command-runner.ts';
 import { contextOf, type Finish } from './context.ts';
 import { type Output, printable } from './output.ts';
-import { cpuFlag, localReference, sizeFlag } from './run-flags.ts';
+import { absoluteReference } from './run-flags.ts';
 import { VERSION } from './version.ts';
 import { shortDigest } from './words.ts';
 
@@ -37,7 +37,7 @@ interface BuildFlags {
 
 /** Adds `record build`. */
 export function addRecordBuild(record: Command, finish: Finish): void {
-  record
+  const build = record
     .command('build')
     .summary('run a build and sign its provenance: commit, lockfiles, environment, command, products')
     .argument('[command...]', 'the command after --; it is recorded as it is, so keep secrets out of it')
@@ -52,10 +52,8 @@ export function addRecordBuild(record: Command, finish: Finish): void {
       [],
     )
     .option('--material <ref>', 'what else goes in, such as a base image; may be repeated', collect, [])
-    .option('--allow-dirty', 'build although the work tree is not what the commit says; the statement says so')
-    .option('--cpu <cores>', 'most CPU of an isolated build', cpuFlag, defaultLimits.cpu)
-    .option('--memory <size>', 'most memory of an isolated build', sizeFlag, defaultLimits.memory)
-    .option('--disk <size>', 'what an isolated build may write outside of the work tree', sizeFlag, defaultLimits.disk)
+    .option('--allow-dirty', 'build although the work tree is not what the commit says; the statement says so');
+  addBuildLimits(build)
     .addHelpText('before', EXAMPLES)
     .action(async (argv: string[], flags: BuildFlags, command: Command) => {
       const context = contextOf(command);
@@ -70,7 +68,7 @@ export function addRecordBuild(record: Command, finish: Finish): void {
         isIsolated: flags.isolated === true,
         fetch: flags.fetch ?? null,
         products: flags.product.map(fromWorkFolder),
-        materials: flags.material.map((name) => ({ name, reference: localReference(name) })),
+        materials: flags.material.map((name) => ({ name, reference: absoluteReference(name) })),
         mayBeDirty: flags.allowDirty === true,
         key: flags.key,
         version: VERSION,

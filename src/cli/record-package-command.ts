@@ -6,7 +6,7 @@ import type { AttestationDocument, PackageReport } from '../engine/index.ts';
 import { contextOf, type Finish } from './context.ts';
 import { type Output, printable } from './output.ts';
 import { collect } from './record-build-command.ts';
-import { localReference } from './run-flags.ts';
+import { absoluteReference } from './run-flags.ts';
 import { shortDigest } from './words.ts';
 
 interface PackageFlags {
@@ -34,11 +34,11 @@ export function addRecordPackage(record: Command, finish: Finish): void {
       // It makes the home, where what is read is kept.
       await context.client();
       const { reportPackage } = await import('../engine/index.ts');
-      const target = { reference: localReference(artifact), rootfs: false };
+      const target = { reference: absoluteReference(artifact), rootfs: false };
       const report = await reportPackage({
         homeDir: context.home.dir,
         ...target,
-        products: flags.from.map((name) => ({ name, reference: localReference(name) })),
+        products: flags.from.map((name) => ({ name, reference: absoluteReference(name) })),
         mayBeUnseen: flags.unseen === true,
         progress: (step, ratio) => out.progress(step, ratio),
       });

@@ -8,7 +8,7 @@ import { CliError } from './cli-error.ts';
 import { commandAfter, runCommand } from './command-runner.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
 import { printable } from './output.ts';
-import { localReference } from './run-flags.ts';
+import { absoluteReference } from './run-flags.ts';
 
 const EXAMPLES = `
 Examples:
@@ -55,7 +55,7 @@ async function recordTest(context: CliContext, { artifact, tests, flags, report 
   // It makes the home; by the end of long tests it may have left.
   await context.client();
   const { describeTests, readForAttesting, watchReport } = await import('../engine/index.ts');
-  const target = { reference: localReference(artifact), rootfs: flags.rootfs === true };
+  const target = { reference: absoluteReference(artifact), rootfs: flags.rootfs === true };
   const progress = (step: string, ratio: number | null): void => out.progress(step, ratio);
   const { digest } = await readForAttesting({ homeDir: context.home.dir, ...target, key: flags.key, progress });
   out.done();

@@ -4,10 +4,10 @@ import type { Command } from 'commander';
 
 import { exitStatus } from '../base/index.ts';
 import type { RecordedStatement, Reproduction } from '../engine/index.ts';
-import { buildHost, defaultLimits } from './build-runner.ts';
+import { addBuildLimits, buildHost } from './build-runner.ts';
 import { contextOf, type Finish } from './context.ts';
 import { type Output, printable } from './output.ts';
-import { cpuFlag, localReference, readInput, sizeFlag } from './run-flags.ts';
+import { absoluteReference, readInput } from './run-flags.ts';
 import { shortDigest } from './words.ts';
 
 interface ReproduceFlags {
@@ -22,17 +22,15 @@ interface ReproduceFlags {
 
 /** Adds `reproduce`. */
 export function addReproduce(program: Command, finish: Finish): void {
-  program
+  const reproduce = program
     .command('reproduce')
     .summary('build an artifact again from its provenance and compare; exit 8 when something differs')
     .argument('<artifact>')
     .requiredOption('--key <name>', 'the key that signs that the same came out')
     .option('--repository <dir>', 'a clone that has the commit', '.')
     .option('--attestations <file>', 'take the provenance from this file too (in-toto lines)')
-    .option('--isolated', 'in a sandbox without a network, also where the build was on the host')
-    .option('--cpu <cores>', 'most CPU of an isolated build', cpuFlag, defaultLimits.cpu)
-    .option('--memory <size>', 'most memory of an isolated build', sizeFlag, defaultLimits.memory)
-    .option('--disk <size>', 'what an isolated build may write outside of the work tree', sizeFlag, defaultLimits.disk)
+    .option('--isolated', 'in a sandbox without a network, also where the build was on the host');
+  addBuildLimits(reproduce)
     .addHelpText(
       'before',
       '\nExamples:\n  provost reproduce ./dist/app --repository ./shop --key bob\n  provost reproduce oci:./web --repository ./shop --key bob --attestations web.intoto.jsonl\n',
@@ -47,7 +45,7 @@ export function addReproduce(program: Command, finish: Finish): void {
       const source = flags.attestations;
       const options = {
         homeDir: context.home.dir,
-        reference: localReference(artifact),
+        reference: absoluteReference(artifact),
         rootfs: false,
         repository: resolve(flags.repository),
         attestations: source === undefined ? null : { source, bytes: readInput(source, 'attestations') },

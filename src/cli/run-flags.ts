@@ -1,5 +1,5 @@
 // The flags of `run`, from text to a request.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 import { InvalidArgumentError } from 'commander';
@@ -116,16 +116,14 @@ export function writeOutput(
   }
 }
 
+/** What is no path: a digest, an image of the engine, and a first part that is a registry's host, as for Docker. */
+const NO_PATH = /^(?:$|sha256:|docker:|(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[^/]*:\d{1,5})\/)/;
+
 /** A path on this side becomes absolute: the supervisor has another working folder. Registry names stay as they are. */
 export function absoluteReference(reference: string): string {
   const prefixed = /^(oci|docker-archive):(.*)$/.exec(reference);
   if (prefixed !== null) return `${prefixed[1]}:${resolve(prefixed[2] ?? '')}`;
-  return /^(\.{1,2}(\/|$)|\/)/.test(reference) ? resolve(reference) : reference;
-}
-
-/** As {@link absoluteReference}, and what is there under the name is meant by it, also without a dot before. */
-export function localReference(reference: string): string {
-  return existsSync(reference) ? resolve(reference) : absoluteReference(reference);
+  return NO_PATH.test(reference) ? reference : resolve(reference);
 }
 
 /** Puts flags and operands together. `image` is null with --rootfs. */
