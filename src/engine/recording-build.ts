@@ -7,6 +7,7 @@ import {
   type BuildEnvironment,
   builderId,
   describeBuild,
+  type GitCommit,
   openKeyring,
   type Resource,
   SLSA_PROVENANCE_TYPE,
@@ -78,7 +79,7 @@ export async function recordBuild(
   const commit = readHead(tree);
   let isClean = await checkClean(tree, host.git, options);
   const { fetch, command, isIsolated } = options;
-  const environment = await environmentOf(options, host);
+  const environment = await environmentOf({ ...options, environment: withEpoch(options.environment, commit) }, host);
   if (fetch !== null) {
     const status = await host.run({ argv: ['/bin/sh', '-c', fetch], tree, isIsolated: false, env: {} });
     if (status !== 0) return { kind: 'failed', status };
@@ -89,7 +90,12 @@ export async function recordBuild(
   const known = new Set(tracked);
   const before = options.products.length === 0 ? await takeSnapshot(tree, known) : null;
   const startedMs = systemClock.nowMs();
-  const status = await host.run({ argv: command, tree, isIsolated, env: isIsolated ? environment.variables : {} });
+  const status = await host.run({
+    argv: command,
+    tree,
+    isIsolated,
+    env: isIsolated ? environment.variables : epochOf(environment),
+  });
   const finishedMs = systemClock.nowMs();
   if (status !== 0) return { kind: 'failed', status };
   if (readHead(tree).id !== commit.id) throw otherCommit(tree);
@@ -114,6 +120,21 @@ export async function recordBuild(
       builder: builderId(home.id, build),
     }),
   };
+}
+
+const EPOCH = 'SOURCE_DATE_EPOCH';
+
+/**
+ * The environment with the time of the commit where the caller gives no other: tools that take it make the same bytes another day.
+ *
+ * @source https://reproducible-builds.org/specs/source-date-epoch/
+ */
+function withEpoch(environment: BuildOptions['environment'], { committer }: GitCommit): BuildOptions['environment'] {
+  return { ...environment, [EPOCH]: environment[EPOCH] ?? String(committer.seconds) };
+}
+
+function epochOf({ variables }: BuildEnvironment): Record<string, string> {
+  return { [EPOCH]: variables[EPOCH] ?? '' };
 }
 
 /** What an environment is told as: an isolated build has nothing of the host's but what is told. */
