@@ -50,7 +50,7 @@ export function addAttest(program: Command, finish: Finish): void {
 
 function predicateOf(flags: AttestFlags): unknown {
   if (flags.predicate === undefined) return {};
-  const text = readInput(flags.predicate === '-' ? '/dev/stdin' : flags.predicate, 'predicate').toString('utf8');
+  const text = readInput(flags.predicate, 'predicate').toString('utf8');
   try {
     return JSON.parse(text);
   } catch (error) {

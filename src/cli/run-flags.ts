@@ -8,6 +8,8 @@ import type { RunRequest } from '../api/index.ts';
 import { exitStatus, messageOf, parseCpu, parseDuration, parseSize } from '../base/index.ts';
 import { CliError } from './cli-error.ts';
 
+const STDIN = 0;
+
 export interface RunFlags {
   readonly name?: string;
   readonly cpu: number;
@@ -86,10 +88,11 @@ export function secretFlag(text: string, before: Readonly<Record<string, string>
   return { ...before, [match[1] ?? '']: readInput(match[2] ?? '', 'secret').toString('base64') };
 }
 
-/** Reads a file that the user named. */
+/** Reads a file that the user named; `-` is standard input. */
 export function readInput(path: string, what: string): Buffer {
   try {
-    return readFileSync(path);
+    // By its number: a socket, as a service gets it, has no path that opens.
+    return readFileSync(path === '-' ? STDIN : path);
   } catch (error) {
     throw new CliError('CLI_FILE', `cannot read the ${what} ${path}: ${messageOf(error)}`, {
       exit: exitStatus.usage,
