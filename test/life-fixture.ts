@@ -78,8 +78,10 @@ export async function openLife({ isSigned = true }: { readonly isSigned?: boolea
     recordCommit: async () => {
       await home.ok('record', 'commit', '--key', 'alice', '--repository', git.dir, '--identities', publishers);
     },
-    standing: async () =>
-      standingOf(await json<ScoreDocument>('score', image), await json<RunPlan>('run', '--dry-run', image)),
+    standing: async () => {
+      const planned = json<RunPlan>('run', '--dry-run', image);
+      return standingOf(await json<ScoreDocument>('score', image), await planned);
+    },
     async [Symbol.asyncDispose]() {
       git[Symbol.dispose]();
       await home[Symbol.asyncDispose]();
