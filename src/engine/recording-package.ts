@@ -62,6 +62,7 @@ export async function reportPackage(options: PackageOptions): Promise<PackageRep
   const products: Product[] = [];
   for (const { name, reference } of options.products)
     products.push(await productOf(name, await read(store, reference, options)));
+  refuseItself(whole, products);
   options.progress('looking into the package', null);
   const { form, found } = await findContents(
     whole,
@@ -149,6 +150,13 @@ function predicateOf(format: string, contents: readonly Packed[]): Record<string
       ...(seen ? {} : { annotations: { seen: false } }),
     })),
   };
+}
+
+/** A circle proves nothing, and what was built needs no package. */
+function refuseItself({ digest, name }: Artifact, products: readonly Product[]): void {
+  if (products.every(({ artifact }) => artifact.digest !== digest)) return;
+  const hint = 'Name what it was packed from; what a build made is recorded by that build, with --product.';
+  throw badPackage(`${excerptOf(name, 200)} is not packed from itself`, hint);
 }
 
 function notIn({ name }: Artifact, { name: product, digest }: Packed, count: number): EngineError {

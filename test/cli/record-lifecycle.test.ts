@@ -145,6 +145,11 @@ $ provost record package oci:HOME/image --from HOME/app --from HOME/other --key 
 !   Package what was built, unchanged; where it cannot be seen (compressed inside, changed on its way), say --unseen.
 !   (ENGINE_PACKAGE, exit 4)
 ? 4
+$ provost record package oci:HOME/image --from HOME/image --unseen --key ci
+! provost: oci:HOME/image is not packed from itself
+!   Name what it was packed from; what a build made is recorded by that build, with --product.
+!   (ENGINE_PACKAGE, exit 2)
+? 2
 $ provost record package HOME/other --from HOME/app --unseen --key ci
 other  sha256:<digest>  file
 not seen  <digest>  HOME/app

@@ -40,6 +40,8 @@ describe.skipIf(isUnmet)('the life of a project', () => {
     known = after;
   };
   const record = (...args: string[]): Promise<string> => life.home.ok('record', ...args, life.image, '--key', 'ci');
+  /** Whose history counts. */
+  const publisher = (): string | undefined => known.score.components.reputation.evidence[0]?.source;
   const file = (name: string): string => join(life.git.root, name);
   const verify = (...more: string[]): Promise<VerificationDocument> => life.json('verify', life.image, ...more);
 
@@ -78,9 +80,11 @@ describe.skipIf(isUnmet)('the life of a project', () => {
     });
   });
 
-  it('has a publisher once she attests it, and is worth no more by a second signature', async () => {
+  it('has a publisher with a history once she attests it, and is worth no more by a second signature', async () => {
     await life.home.ok('attest', life.image, '--key', 'alice');
+    expect(publisher()).toBe('ci');
     await step({ moves: {}, caps: ['provenance-only'] });
+    expect(publisher()).toBe('alice');
     const signers = (await verify()).signatures.map(({ keyName, status }) => `${keyName} ${status}`);
     expect(signers.toSorted()).toEqual(['alice trusted', 'ci trusted']);
   });

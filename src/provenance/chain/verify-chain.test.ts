@@ -49,6 +49,23 @@ function linesOf({ chain }: ChainVerification): string[] {
   return lines;
 }
 
+it('tells links in the order of the log, and takes who released it for its publisher, also where it was built before', () => {
+  made.say('ci', says.build([resourceOf(commit, COMMIT)]), image);
+  made.say('ci', says.test(), image);
+  made.say('alice', says.release(), image);
+  const stored = made.attestations.get(image) ?? [];
+  const attestationsOf = (subject: Digest) => (subject === image ? stored.toReversed() : []);
+  const found = made.verify(image, { attestationsOf });
+  expect(linesOf(found).slice(0, 4)).toEqual([
+    'build verified',
+    '  source missing',
+    'test verified',
+    'release verified',
+  ]);
+  expect(found.publishers).toEqual(['alice', 'ci']);
+  expect(reasonOf(found, 'attestation')).toBe("signed by 'alice', a trusted publisher");
+});
+
 it('walks from an image through package and build to the commit, and says what each link proves', () => {
   made.say('alice', says.release(), image);
   sayWholeLife(made);

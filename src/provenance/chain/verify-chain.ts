@@ -43,7 +43,9 @@ const ORIGIN_KINDS: ReadonlySet<LinkKind> = new Set(['release', 'build', 'other'
 function summaryOf(root: ChainNode, failures: readonly ChainLink[]): Omit<Summary, 'artifact' | 'caps'> {
   const signatures = root.links.flatMap((link) => link.signatures);
   const counting = root.links.filter(({ kind, status }) => status === 'verified' && ORIGIN_KINDS.has(kind));
-  const origins = counting.flatMap((link) => link.signatures).filter(({ status }) => status === 'trusted');
+  // Who released it is its publisher, before whoever built it.
+  const first = counting.toSorted((a, b) => Number(b.kind === 'release') - Number(a.kind === 'release'));
+  const origins = first.flatMap((link) => link.signatures).filter(({ status }) => status === 'trusted');
   // The worst decides: what was tampered with or revoked is never outvoted by what is good.
   const failure = failures.find(({ isRevoked }) => !isRevoked) ?? failures[0];
   if (failure !== undefined) {

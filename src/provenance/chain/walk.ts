@@ -59,10 +59,12 @@ class Walk {
       return { digest, role, name, links: [], isLoop: false };
     }
     this.#way.add(digest);
-    const links = this.#attestationsOf(digest).map((attestation) => {
-      const link = judgeLink(attestation, step, this.#context);
-      return link.claim === null ? link : { ...link, ...this.#follow(link.claim, depth + 1) };
-    });
+    const links = this.#attestationsOf(digest)
+      .toSorted(byPlace)
+      .map((attestation) => {
+        const link = judgeLink(attestation, step, this.#context);
+        return link.claim === null ? link : { ...link, ...this.#follow(link.claim, depth + 1) };
+      });
     this.#way.delete(digest);
     const node: ChainNode = { digest, role, name, links: withMissing(role, links), isLoop: false };
     this.#nodes.set(key, node);
@@ -110,6 +112,11 @@ class Walk {
     if (digest === null) return { digest, role: 'content', name, links: withMissing('content', []), isLoop: false };
     return this.visit({ role: 'content', digest, commit: null, name }, depth);
   }
+}
+
+/** In the order of the log, which nobody can choose; what came in a file last. */
+function byPlace(a: StoredAttestation, b: StoredAttestation): number {
+  return (a.logIndex ?? Number.MAX_SAFE_INTEGER) - (b.logIndex ?? Number.MAX_SAFE_INTEGER);
 }
 
 /** A commit that nobody recorded, and contents that nobody built, are links that are missing. */
