@@ -17,7 +17,7 @@ import {
   type Step,
 } from '../life-fixture.ts';
 import { kernelLimits, shortLifePolicy } from '../loop-fixture.ts';
-import { needs } from '../needs.ts';
+import { type Need, needs } from '../needs.ts';
 
 const MIB = 1024 ** 2;
 /** Often enough that each window of telemetry is an active one. */
@@ -25,9 +25,20 @@ const VISIT_EVERY_MS = 20;
 /** Some 15 s on a host of its own. */
 const LIVED_WITHIN_MS = 90_000;
 
-const isUnmet = needs('root', 'runc', 'runsc', 'conmon', 'nft', 'bpftrace', 'busybox', 'dpkg', 'git', 'ssh-keygen');
+const needed: readonly Need[] = [
+  'root',
+  'runc',
+  'runsc',
+  'conmon',
+  'nft',
+  'bpftrace',
+  'busybox',
+  'dpkg',
+  'git',
+  'ssh-keygen',
+];
 
-describe.skipIf(isUnmet)('the life of a project', () => {
+describe.skipIf(needs(...needed))('the life of a project', () => {
   let life: Life;
   /** What the image had earned after the step before. */
   let known: Standing;
@@ -237,7 +248,7 @@ describe.skipIf(isUnmet)('the life of a project', () => {
   });
 });
 
-describe.skipIf(isUnmet)('what is not as it should be in a life', () => {
+describe.skipIf(needs(...needed))('what is not as it should be in a life', () => {
   let life: Life;
   const page = (): string => join(life.git.dir, 'www/index.html');
 
