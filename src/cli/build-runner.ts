@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 
 import { plainRequest, type RunRequest } from '../api/index.ts';
 import { exitStatus } from '../base/index.ts';
@@ -12,7 +12,7 @@ import { CliError } from './cli-error.ts';
 import { ask, runCommand } from './command-runner.ts';
 import type { CliContext } from './context.ts';
 import { gitAnswers } from './git-answers.ts';
-import { cpuFlag, sizeFlag } from './run-flags.ts';
+import { cpuFlag, quantityOption, sizeFlag } from './run-flags.ts';
 import { runToEnd } from './run-to-end.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
@@ -28,12 +28,12 @@ export interface BuildLimits {
 
 /** Adds the flags of an isolated build, with what it gets unless they say otherwise. */
 export function addBuildLimits(command: Command): Command {
-  const limit = (flag: string, what: string, parse: (text: string) => number, text: string): Option =>
-    new Option(flag, what).argParser(parse).default(parse(text), text);
   return command
-    .addOption(limit('--cpu <cores>', 'most CPU of an isolated build', cpuFlag, '2'))
-    .addOption(limit('--memory <size>', 'most memory of an isolated build', sizeFlag, '2Gi'))
-    .addOption(limit('--disk <size>', 'what an isolated build may write outside of the work tree', sizeFlag, '4Gi'));
+    .addOption(quantityOption('--cpu <cores>', 'most CPU of an isolated build', cpuFlag, '2'))
+    .addOption(quantityOption('--memory <size>', 'most memory of an isolated build', sizeFlag, '2Gi'))
+    .addOption(
+      quantityOption('--disk <size>', 'what an isolated build may write outside of the work tree', sizeFlag, '4Gi'),
+    );
 }
 
 /** Makes what the engine needs to build here. */

@@ -15,6 +15,7 @@ import {
   durationFlag,
   envFlag,
   portFlag,
+  quantityOption,
   requestOf,
   type RunFlags,
   secretFlag,
@@ -40,10 +41,10 @@ export function addRun(program: Command, finish: Finish): void {
     .description('Scores an artifact, starts it in what the score allows, and keeps watching it.')
     .argument('[image-and-command...]', 'IMAGE, then the command after --')
     .option('--name <name>', 'name of the workload (default: made from the artifact)')
-    .option('--cpu <cores>', 'most CPU it can be granted: 1, 0.5, 250m', cpuFlag, 1000)
-    .option('--memory <size>', 'most memory it can be granted', sizeFlag, 512 * 1024 ** 2)
+    .addOption(quantityOption('--cpu <cores>', 'most CPU it can be granted: 1, 0.5, 250m', cpuFlag, '1'))
+    .addOption(quantityOption('--memory <size>', 'most memory it can be granted', sizeFlag, '512Mi'))
     .option('--pids <n>', 'most processes and threads', countFlag, 512)
-    .option('--disk <size>', 'size of its writable layer', sizeFlag, 1024 ** 3)
+    .addOption(quantityOption('--disk <size>', 'size of its writable layer', sizeFlag, '1Gi'))
     .option('--time <duration>', 'end it after this wall time (exit 124)', durationFlag)
     .option('-p, --publish <host:container>', 'publish a port; may be repeated', portFlag, [])
     .option('-e, --env <k=v>', 'set an environment variable; may be repeated', envFlag, [])
@@ -52,7 +53,7 @@ export function addRun(program: Command, finish: Finish): void {
     .option('--user <user[:group]>', 'user inside, instead of the image’s', '')
     .option('--workdir <dir>', 'working folder inside, instead of the image’s', '')
     .option('--restart <no|on-failure|always>', 'what to do when it exits', oneOf('no', 'on-failure', 'always'), 'no')
-    .option('--stop-timeout <duration>', 'from the stop signal to the end', durationFlag, 10_000)
+    .addOption(quantityOption('--stop-timeout <duration>', 'from the stop signal to the end', durationFlag, '10s'))
     .option('-i, --interactive', 'keep its standard input open')
     .option('-t, --tty', 'give it a terminal')
     .option('--rm', 'remove the workload when it has ended')

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 
 import { expect, it } from 'vitest';
 
-import { absoluteReference } from './run-flags.ts';
+import { absoluteReference, quantityOption, sizeFlag } from './run-flags.ts';
 
 it.each(['app.tar', 'dist/app.tar', './app', '../app', '/app', '.hidden/app', 'a_b.c/app', 'dist'])(
   'makes the path %s absolute, as the supervisor has another working folder',
@@ -23,4 +23,9 @@ it.each([
   '',
 ])('leaves %s as it is', (reference) => {
   expect(absoluteReference(reference)).toBe(reference);
+});
+
+it('shows a default as people write it, and gives what it means', () => {
+  const option = quantityOption('--memory <size>', 'most memory', sizeFlag, '512Mi');
+  expect([option.defaultValue, option.defaultValueDescription]).toEqual([512 * 1024 ** 2, '512Mi']);
 });

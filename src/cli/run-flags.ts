@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
 import type { RunRequest } from '../api/index.ts';
 import { exitStatus, messageOf, parseCpu, parseDuration, parseSize } from '../base/index.ts';
@@ -86,6 +86,11 @@ export function secretFlag(text: string, before: Readonly<Record<string, string>
   const match = /^([A-Za-z0-9._-]{1,64})=(.+)$/.exec(text);
   if (match === null) throw new InvalidArgumentError('write NAME=FILE');
   return { ...before, [match[1] ?? '']: readInput(match[2] ?? '', 'secret').toString('base64') };
+}
+
+/** An option whose default is shown as people write it. */
+export function quantityOption(flag: string, what: string, parse: (text: string) => number, text: string): Option {
+  return new Option(flag, what).argParser(parse).default(parse(text), text);
 }
 
 /** Reads a file that the user named; `-` is standard input. */
