@@ -23,19 +23,24 @@ const TAG = 17;
 const ENUM64 = 19;
 const INTEGER = 1;
 
-/** Words (4 bytes) behind the three that every type has: so many, and so many for each of its members. */
-const EXTRA_WORDS: ReadonlyMap<number, readonly [fixed: number, perMember: number]> = new Map([
-  [INTEGER, [1, 0]],
-  [ARRAY, [3, 0]],
-  [STRUCT, [0, 3]],
-  [UNION, [0, 3]],
-  [ENUM, [0, 2]],
-  [FUNCTION_PROTO, [0, 2]],
-  [VARIABLE, [1, 0]],
-  [DATA_SECTION, [0, 3]],
-  [TAG, [1, 0]],
-  [ENUM64, [0, 3]],
-]);
+/** Words (4 bytes) that follow the three of every type, by its kind: so many, and so many for each member. */
+const FIXED_WORDS = new Uint8Array(32);
+const MEMBER_WORDS = new Uint8Array(32);
+for (const [kind, fixed, perMember] of [
+  [INTEGER, 1, 0],
+  [ARRAY, 3, 0],
+  [STRUCT, 0, 3],
+  [UNION, 0, 3],
+  [ENUM, 0, 2],
+  [FUNCTION_PROTO, 0, 2],
+  [VARIABLE, 1, 0],
+  [DATA_SECTION, 0, 3],
+  [TAG, 1, 0],
+  [ENUM64, 0, 3],
+] as const) {
+  FIXED_WORDS[kind] = fixed;
+  MEMBER_WORDS[kind] = perMember;
+}
 
 const TRANSPARENT: ReadonlySet<number> = new Set([TYPEDEF, VOLATILE, CONST, RESTRICT]);
 
@@ -87,8 +92,8 @@ class TypeTable implements KernelTypes {
     for (let at = 0; at + 2 < words.length; id += 1) {
       this.#starts[id] = at;
       const info = words[at + 1] ?? 0;
-      const [fixed, perMember] = EXTRA_WORDS.get((info >>> 24) & 31) ?? NO_WORDS;
-      at += 3 + fixed + perMember * (info & 0xffff);
+      const kind = (info >>> 24) & 31;
+      at += 3 + (FIXED_WORDS[kind] ?? 0) + (MEMBER_WORDS[kind] ?? 0) * (info & 0xffff);
     }
     this.#count = id;
   }
@@ -155,8 +160,6 @@ class TypeTable implements KernelTypes {
     return this.#strings[end] === 0 && this.#strings.toString('latin1', place, end) === name;
   }
 }
-
-const NO_WORDS = [0, 0] as const;
 
 function unreadable(why: string): SandboxError {
   return new SandboxError('SANDBOX_SENSOR', `the kernel’s types cannot be read: ${why}`, {

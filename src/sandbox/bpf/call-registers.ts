@@ -7,6 +7,8 @@ import type { CallRegisters } from './program-parts.ts';
 const X64_COMPAT = 2;
 /** TIF_32BIT of arm64, in thread_info.flags. */
 const ARM64_COMPAT = 1 << 22;
+/** exit and exit_group of 32-bit programs. */
+const COMPAT_EXITS = { x64: [1, 252], arm64: [1, 248] } as const;
 const WORD = 8;
 
 /** Looks the offsets up. @throws SandboxError SANDBOX_SENSOR when the kernel's types lack one */
@@ -15,6 +17,7 @@ export function callRegisters(architecture: CallArchitecture, types: KernelTypes
   const named = (name: string): number => syscallNumbers([name], architecture)[0] ?? -1;
   const calls = {
     exits: [named('exit'), named('exit_group')],
+    compatExits: COMPAT_EXITS[architecture],
     clone: named('clone'),
     clone3: named('clone3'),
   } as const;

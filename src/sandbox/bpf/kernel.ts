@@ -23,6 +23,8 @@ const ATTACH_RAW_TRACEPOINT = 23;
 const LOG_BYTES = 1 << 20;
 const LOG_TAIL_CHARACTERS = 2000;
 const NAME_BYTES_MAX = 15;
+const EAGAIN = 11;
+const ATTEMPTS_MAX = 10;
 /** Helpers that read a process's memory are for programs under a licence that is compatible with the kernel's. */
 const LICENCE = 'GPL';
 
@@ -87,8 +89,12 @@ export function attachProgram(source: ProgramSource): { readonly program: Descri
 }
 
 function loadProgram(source: ProgramSource): number {
-  const quiet = tryLoad(source, null);
-  if (quiet >= 0) return quiet;
+  // The verifier gives up when a signal comes in between; then it is asked again.
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    const loaded = tryLoad(source, null);
+    if (loaded >= 0) return loaded;
+    if (loaded !== -EAGAIN) break;
+  }
   // The log costs milliseconds, so it is only asked for when there is something to explain.
   const log = Buffer.alloc(LOG_BYTES);
   const loaded = tryLoad(source, log);

@@ -49,7 +49,9 @@ export interface CallRegisters {
   readonly compat: { readonly offset: number; readonly bit: number };
   /** The call that leaves -1 in place of its number, having restored all registers; null where none does. */
   readonly restoring: number | null;
+  /** The calls that never return, and those of the other word size. */
   readonly exits: readonly [number, number];
+  readonly compatExits: readonly [number, number];
   readonly clone: number;
   readonly clone3: number;
 }

@@ -1,4 +1,5 @@
 // The three programs of the sensor: every call as it returns, every program that is started, every thread that ends.
+import { gramHash } from '../../behaviour/index.ts';
 import { Assembler } from './assembler.ts';
 import { endProgram, readText, reserveEvent, spendAllowance, submitEvent } from './event-parts.ts';
 import {
@@ -166,6 +167,8 @@ export function threadEndProgram(host: ProgramHost): Buffer {
   findSymbol(a, host, null);
   // A thread that was killed has returned from its last call.
   for (const number of registers.exits) a.branch(['r1', '==', number], 'count');
+  a.branch(['r1', '!=', gramHash.compatSymbol], 'forget').load('u64', 'r2', ['r7', registers.number]);
+  for (const number of registers.compatExits) a.branch(['r2', '==', number], 'count');
   a.jump('forget').label('count');
   countCall(a, host);
   countGram(a, host);
