@@ -116,7 +116,7 @@ class TypeTable implements KernelTypes {
 
   #find(name: string, kind: number): number {
     const place = this.#strings.indexOf(`\0${name}\0`, 0, 'latin1') + 1;
-    for (let id = 1; id < this.#count && place > 0; id += 1) {
+    for (let id = place > 0 ? 1 : this.#count; id < this.#count; id += 1) {
       const at = this.#starts[id] ?? 0;
       if (this.#words[at] === place && this.#kindAt(at) === kind) return id;
     }

@@ -139,7 +139,7 @@ function slotsFor(instruction: Instruction): Slot[] {
       return wideSlots(instruction.source, instruction.to, instruction.value);
     case 'call':
       return [{ opcode: CLASS.jump | (JUMP_CALL << 4), immediate: instruction.helper }];
-    case 'exit':
+    default:
       return [{ opcode: CLASS.jump | (JUMP_EXIT << 4) }];
   }
 }

@@ -10,16 +10,11 @@ describe('the interpreter', () => {
   it('calculates in 64 and 32 bits', () => {
     fc.assert(
       fc.property(word, word, (a, b) => {
-        const program = (width: 'alu' | 'alu32', operation: 'add' | 'sub' | 'mul' | 'xor'): bigint =>
-          new Machine(nowhere).run(
-            new Assembler()
-              .wide('value', 'r0', a)
-              .wide('value', 'r2', b)
-              [width](operation, 'r0', 'r2')
-              .exit()
-              .instructions(),
-            0n,
-          );
+        const program = (width: 'alu' | 'alu32', operation: 'add' | 'sub' | 'mul' | 'xor'): bigint => {
+          const operands = new Assembler().wide('value', 'r0', a).wide('value', 'r2', b);
+          const whole = width === 'alu' ? operands.alu(operation, 'r0', 'r2') : operands.alu32(operation, 'r0', 'r2');
+          return new Machine(nowhere).run(whole.exit().instructions(), 0n);
+        };
         expect(program('alu', 'add')).toBe(BigInt.asUintN(64, a + b));
         expect(program('alu', 'sub')).toBe(BigInt.asUintN(64, a - b));
         expect(program('alu32', 'mul')).toBe(BigInt.asUintN(32, a * b));

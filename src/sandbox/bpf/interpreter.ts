@@ -1,5 +1,13 @@
 // Runs BPF programs without a kernel: registers, a stack, pieces of memory and the helpers that are given. For tests of what a program does.
-import { type Instruction, type Operand, type Register, type Size, slotsOf, type Test } from './instruction.ts';
+import {
+  type Arithmetic,
+  type Instruction,
+  type Operand,
+  type Register,
+  type Size,
+  slotsOf,
+  type Test,
+} from './instruction.ts';
 
 /** Far more than the longest way through a program without loops. */
 const STEPS_MAX = 100_000;
@@ -84,18 +92,14 @@ export class Machine {
         this.#store(instruction.size, address, this.#load(instruction.size, address, 0) + this.#get(instruction.value));
         return 0;
       }
-      case 'branch': {
-        const { test, left, right, width, offset } = instruction;
-        return holds(test, BigInt.asUintN(width, this.#get(left)), BigInt.asUintN(width, this.#value(right)), width)
-          ? offset
-          : 0;
-      }
+      case 'branch':
+        return this.#holds(instruction) ? instruction.offset : 0;
       case 'jump':
         return instruction.offset;
       case 'wide':
         this.#set(instruction.to, this.#wide(instruction));
         return 0;
-      case 'call':
+      default:
         this.#call(instruction.helper);
         return 0;
     }
@@ -104,7 +108,14 @@ export class Machine {
   #calculate({ operation, width, to, by }: Extract<Instruction, { kind: 'alu' }>): void {
     const right = BigInt.asUintN(width, this.#value(by));
     const left = operation === 'move' ? 0n : BigInt.asUintN(width, this.#get(to));
-    this.#set(to, BigInt.asUintN(width, calculated(operation, left, right, width)));
+    this.#set(to, BigInt.asUintN(width, calculations[operation](left, right, width)));
+  }
+
+  #holds({ test, left, right, width }: Extract<Instruction, { kind: 'branch' }>): boolean {
+    const { isSigned, holds } = comparisons[test];
+    const cut = (bits: number, value: bigint): bigint =>
+      isSigned ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value);
+    return holds(cut(width, this.#get(left)), cut(width, this.#value(right)));
   }
 
   #wide({ source, value }: Extract<Instruction, { kind: 'wide' }>): bigint {
@@ -154,67 +165,39 @@ export class Machine {
   }
 }
 
-function calculated(
-  operation: Extract<Instruction, { kind: 'alu' }>['operation'],
-  left: bigint,
-  right: bigint,
-  width: number,
-): bigint {
-  const distance = right & BigInt(width - 1);
-  switch (operation) {
-    case 'add':
-      return left + right;
-    case 'sub':
-      return left - right;
-    case 'mul':
-      return left * right;
-    case 'div':
-      return right === 0n ? 0n : left / right;
-    case 'or':
-      return left | right;
-    case 'and':
-      return left & right;
-    case 'shift-left':
-      return left << distance;
-    case 'shift-right':
-      return left >> distance;
-    case 'negate':
-      return -left;
-    case 'modulo':
-      return right === 0n ? left : left % right;
-    case 'xor':
-      return left ^ right;
-    case 'move':
-      return right;
-    case 'shift-right-signed':
-      return BigInt.asIntN(width, left) >> distance;
-  }
-}
+type Calculation = (left: bigint, right: bigint, width: number) => bigint;
 
-function holds(test: Test, left: bigint, right: bigint, width: number): boolean {
-  const [signedLeft, signedRight] = [BigInt.asIntN(width, left), BigInt.asIntN(width, right)];
-  switch (test) {
-    case '==':
-      return left === right;
-    case '!=':
-      return left !== right;
-    case '>':
-      return left > right;
-    case '>=':
-      return left >= right;
-    case '<':
-      return left < right;
-    case '<=':
-      return left <= right;
-    case '&':
-      return (left & right) !== 0n;
-    case 's>':
-      return signedLeft > signedRight;
-    case 's>=':
-      return signedLeft >= signedRight;
-    case 's<':
-      return signedLeft < signedRight;
-    case 's<=':
-      return signedLeft <= signedRight;
-  }
-}
+const distance = (right: bigint, width: number): bigint => right & BigInt(width - 1);
+
+/** Both sides are unsigned and of the width; the result is cut to it. */
+const calculations: Readonly<Record<Arithmetic, Calculation>> = {
+  add: (left, right) => left + right,
+  sub: (left, right) => left - right,
+  mul: (left, right) => left * right,
+  div: (left, right) => (right === 0n ? 0n : left / right),
+  or: (left, right) => left | right,
+  and: (left, right) => left & right,
+  'shift-left': (left, right, width) => left << distance(right, width),
+  'shift-right': (left, right, width) => left >> distance(right, width),
+  negate: (left) => -left,
+  modulo: (left, right) => (right === 0n ? left : left % right),
+  xor: (left, right) => left ^ right,
+  move: (_left, right) => right,
+  'shift-right-signed': (left, right, width) => BigInt.asIntN(width, left) >> distance(right, width),
+};
+
+type Comparison = (left: bigint, right: bigint) => boolean;
+
+const comparisons: Readonly<Record<Test, { readonly isSigned: boolean; readonly holds: Comparison }>> = {
+  '==': { isSigned: false, holds: (left, right) => left === right },
+  '!=': { isSigned: false, holds: (left, right) => left !== right },
+  '>': { isSigned: false, holds: (left, right) => left > right },
+  '>=': { isSigned: false, holds: (left, right) => left >= right },
+  '<': { isSigned: false, holds: (left, right) => left < right },
+  '<=': { isSigned: false, holds: (left, right) => left <= right },
+  '&': { isSigned: false, holds: (left, right) => (left & right) !== 0n },
+  's>': { isSigned: true, holds: (left, right) => left > right },
+  's>=': { isSigned: true, holds: (left, right) => left >= right },
+  's<': { isSigned: true, holds: (left, right) => left < right },
+  's<=': { isSigned: true, holds: (left, right) => left <= right },
+};
