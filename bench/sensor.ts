@@ -4,6 +4,9 @@ import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../src/base/index.ts';
 import { syscallNumbers } from '../src/behaviour/index.ts';
+import { Assembler } from '../src/sandbox/bpf/assembler.ts';
+import { parseBtf } from '../src/sandbox/bpf/btf.ts';
+import { attachProgram } from '../src/sandbox/bpf/kernel.ts';
 import { openSensor, type Sensor } from '../src/sandbox/index.ts';
 import { type BenchRow, percentile, runAlone } from './row.ts';
 
@@ -29,6 +32,7 @@ type Samples = Readonly<Record<(typeof SITUATIONS)[number], number[]>>;
 
 const SITUATIONS = [
   'bare',
+  'floor',
   'outside',
   'high',
   'medium',
@@ -51,6 +55,7 @@ export async function run(): Promise<readonly BenchRow[]> {
     for (let round = 0; round < ROUNDS; round += 1) {
       samples.bare.push(copyNs(dir, COPIES));
       samples.spawnBare.push(spawnNs(dir));
+      measureFloor(dir, samples);
       await measureOwn(dir, samples);
       await measureBpftrace(dir, samples);
       samples.strace.push(copyNs(dir, TRACED_COPIES, ['strace', '-c', '-f', '-o', '/dev/null']));
@@ -68,6 +73,19 @@ function whyNot(): string | null {
     if (spawnSync(command, ['--version']).status !== 0) return `${command} is not installed`;
   }
   return null;
+}
+
+/** What the kernel itself takes for a tracepoint that anybody uses: a program that does nothing. */
+function measureFloor(dir: string, samples: Samples): void {
+  const tracepointType = parseBtf(readFileSync('/sys/kernel/btf/vmlinux')).typedefId('btf_trace_sys_exit');
+  const slots = new Assembler().move('r0', 0).exit().assemble();
+  const { program, link } = attachProgram({ name: 'bench_empty', slots, tracepointType });
+  try {
+    samples.floor.push(copyNs(dir, COPIES));
+  } finally {
+    link[Symbol.dispose]();
+    program[Symbol.dispose]();
+  }
 }
 
 async function measureOwn(dir: string, samples: Samples): Promise<void> {
@@ -126,6 +144,7 @@ function rowsOf(samples: Samples): BenchRow[] {
     slower(`${loop}, watched as at medium trust, 3-grams and all`, 'medium', 'bare', 1.4),
     slower(`${loop}, beside the sensor, in no workload`, 'outside', 'bare', 1.25),
     slower(`${loop}, watched as at high trust`, 'high', 'bare', 1.25),
+    slower(`${loop}, beside a program that does nothing at the same tracepoint`, 'floor', 'bare', null),
     slower('process starts, watched as at medium trust', 'spawnMedium', 'spawnBare', 1.04),
     slower(`${loop}, watched by bpftrace`, 'bpftraceMedium', 'bare', null),
     slower(`${loop}, beside bpftrace, in no workload`, 'bpftraceOutside', 'bare', null),

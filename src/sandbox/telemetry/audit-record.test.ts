@@ -51,8 +51,8 @@ describe('a record of the sensor', () => {
   });
 
   it('writes addresses as people do', () => {
-    const inet = Buffer.from('0200' + '01bb' + '0a010203' + '00'.repeat(8), 'hex');
-    const inet6 = Buffer.from('0a00' + '0009' + '00000000' + '0'.repeat(31) + '1' + '00000000', 'hex');
+    const inet = Buffer.from('020001bb0a0102030000000000000000', 'hex');
+    const inet6 = Buffer.from(`0a00000900000000${'1'.padStart(32, '0')}00000000`, 'hex');
     expect(targetOf(recordOf('connect', { text: inet }))).toBe('10.1.2.3:443');
     expect(targetOf(recordOf('bind', { text: inet6 }))).toBe('[::1]:9');
     expect(targetOf(recordOf('connect', { text: Buffer.from('\x01\0/run/docker.sock\0rest') }))).toBe(
