@@ -115,8 +115,9 @@ export async function run(): Promise<readonly BenchRow[]> {
 async function rowOf(situation: Situation, dir: string): Promise<BenchRow> {
   const { what, limit, sampleNs, open, tracedNs } = situation;
   const id = statSync(dir, { bigint: true }).ino;
-  const [ratios, bare, slowed]: number[][] = [[], [], []];
-  for (let attempt = 0; attempt < TRIES_MAX && (ratios?.length ?? 0) < RUNS; attempt += 1) {
+  const [ratios, bare, slowed]: [number[], number[], number[]] = [[], [], []];
+  for (let attempt = 0; attempt < TRIES_MAX; attempt += 1) {
+    if (ratios.length === RUNS) break;
     await othersAreQuiet();
     const before = sampleNs(dir);
     const opened = await open(id);
@@ -124,18 +125,18 @@ async function rowOf(situation: Situation, dir: string): Promise<BenchRow> {
     await opened?.[Symbol.asyncDispose]();
     const after = sampleNs(dir);
     if (Math.max(before, after) > DRIFT_MAX * Math.min(before, after)) continue;
-    ratios?.push((2 * during) / (before + after));
-    bare?.push((before + after) / 2);
-    slowed?.push(during);
+    ratios.push((2 * during) / (before + after));
+    bare.push((before + after) / 2);
+    slowed.push(during);
   }
-  if (ratios === undefined || ratios.length < RUNS) return notMeasured(what, 'the host was too noisy');
+  if (ratios.length < RUNS) return notMeasured(what, 'the host was too noisy');
   const ratio = percentile(ratios, 0.5);
   return {
     what,
     value: `×${ratio.toFixed(2)}`,
     target: limit === null ? 'none' : `≤ ×${limit.toFixed(2)}`,
     ok: limit === null || ratio <= limit,
-    detail: `median of ${RUNS} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}): ${percentile(bare ?? [], 0.5).toFixed(0)} ns bare, ${percentile(slowed ?? [], 0.5).toFixed(0)} ns`,
+    detail: `median of ${RUNS} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}): ${percentile(bare, 0.5).toFixed(0)} ns bare, ${percentile(slowed, 0.5).toFixed(0)} ns`,
   };
 }
 
