@@ -17,7 +17,7 @@ const TRIES_MAX = 25;
 const DRIFT_MAX = 1.1;
 /** Others who trace system calls slow every loop of the host; so long is waited for them to end. */
 const TRACERS: ReadonlySet<string> = new Set(['bpftrace', 'strace', 'perf']);
-const TRACERS_MS_MAX = 1000;
+const TRACERS_MS_MAX = 5000;
 /**
  * Two calls each: about 3 ms bare, within a scheduler's turn, so that the best of some runs is one that nobody disturbed.
  * Under strace a fraction of them takes as long.
@@ -118,7 +118,7 @@ async function rowOf(situation: Situation, dir: string): Promise<BenchRow> {
   const [ratios, bare, slowed]: [number[], number[], number[]] = [[], [], []];
   for (let attempt = 0; attempt < TRIES_MAX; attempt += 1) {
     if (ratios.length === RUNS) break;
-    await othersAreQuiet();
+    if (!(await othersAreQuiet())) continue;
     const before = sampleNs(dir);
     const opened = await open(id);
     const during = (tracedNs ?? sampleNs)(dir);
@@ -140,7 +140,8 @@ async function rowOf(situation: Situation, dir: string): Promise<BenchRow> {
   };
 }
 
-async function othersAreQuiet(): Promise<void> {
+/** Waits a little for others' tracers to end; false when one still runs. */
+async function othersAreQuiet(): Promise<boolean> {
   const deadline = performance.now() + TRACERS_MS_MAX;
   const isTracer = (pid: string): boolean => {
     try {
@@ -150,9 +151,11 @@ async function othersAreQuiet(): Promise<void> {
       throw error;
     }
   };
-  while (performance.now() < deadline && readdirSync('/proc').some((name) => /^\d+$/.test(name) && isTracer(name))) {
+  while (readdirSync('/proc').some((name) => /^\d+$/.test(name) && isTracer(name))) {
+    if (performance.now() > deadline) return false;
     await delay(50);
   }
+  return true;
 }
 
 /** What the kernel itself takes for a tracepoint that anybody uses. */
