@@ -6,3 +6,5 @@ export { reachingCalls } from './reaching-calls.ts';
 export { createModel, learn, LEARNING_WINDOWS, type Model, modelDigest } from './model.ts';
 export { judge, type JudgeOptions } from './judge.ts';
 export { type BehaviourSettings, behaviourSettings, type Limits } from './rules.ts';
+export { AlarmPromise } from './sequence/alarm-promise.ts';
+export { TraceDetector, type TraceScore } from './sequence/trace-detector.ts';
