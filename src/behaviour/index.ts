@@ -2,6 +2,7 @@
 export type { AuditEvent, Window } from './telemetry.ts';
 export type { RuntimeVerdict, Severity, Violation } from '../trust/index.ts';
 export { type CallArchitecture, syscallName, syscallNumbers, UNKNOWN_CALL } from './syscall-names.ts';
+export { countGrams, gramBucket, gramHash } from './call-grams.ts';
 export { reachingCalls } from './reaching-calls.ts';
 export { createModel, learn, LEARNING_WINDOWS, type Model, modelDigest } from './model.ts';
 export { judge, type JudgeOptions } from './judge.ts';
