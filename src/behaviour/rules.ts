@@ -1,7 +1,7 @@
 // What needs no learning: behaviour that is unmistakable in one window, each with how grave it is and a reason for people.
 import type { Severity, Violation } from '../trust/index.ts';
 import { featuresOf } from './features.ts';
-import { LEARNING_WINDOWS, type Model } from './model.ts';
+import { LEARNING_WINDOWS, type Model } from './model-document.ts';
 import { reachingCalls } from './reaching-calls.ts';
 import { type CallArchitecture, syscallNumbers } from './syscall-names.ts';
 import type { AuditEvent, Window } from './telemetry.ts';
