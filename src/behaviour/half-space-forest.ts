@@ -7,8 +7,10 @@ const DEPTH = 5;
 const LEAVES = 2 ** DEPTH;
 /** Windows after which the counts of the period before are forgotten. */
 const PERIOD_WINDOWS = 256;
-/** A mixture that fewer than this share of the windows are like, averaged over the trees, is unusual. */
-const USUAL_SHARE = 0.02;
+/** A tree finds a mixture strange when it puts fewer than this share of the windows with it. */
+const STRANGE_SHARE = 0.01;
+/** Up to this share of the trees may find a usual mixture strange. */
+const STRANGE_TREES_SLACK = 0.25;
 const SEED = 0x5eed_0042;
 
 /** Windows by leaf, tree after tree, in the period before and in this one. */
@@ -51,18 +53,19 @@ export function mixtureOf(forest: Forest, features: Features): Mixture {
   const point = pointOf(features);
   const all = windowsIn(forest.before) + windowsIn(forest.now);
   if (all === 0) return { size: 0, features: [] };
-  let alike = 0;
+  let strange = 0;
   const votes = featureNames.map(() => 0);
   trees.forEach((tree, index) => {
     const mass = (leaf: number): number =>
       (forest.before[index * LEAVES + leaf] ?? 0) + (forest.now[index * LEAVES + leaf] ?? 0);
     const here = mass(leafOf(tree, point));
-    alike += here;
-    const feature = here === 0 ? partingOf(tree, point, mass) : null;
-    if (feature !== null) votes[feature] = (votes[feature] ?? 0) + 1;
+    if (here >= STRANGE_SHARE * all) return;
+    strange += 1;
+    const feature = partingOf(tree, point, { mass, least: STRANGE_SHARE * all });
+    votes[feature] = (votes[feature] ?? 0) + 1;
   });
-  const share = alike / (all * TREES);
-  const size = share >= USUAL_SHARE ? 0 : 1 - share / USUAL_SHARE;
+  const beyond = strange / TREES - STRANGE_TREES_SLACK;
+  const size = beyond > 0 ? beyond / (1 - STRANGE_TREES_SLACK) : 0;
   const ranked = votes.map((count, feature) => ({ count, feature })).filter(({ count }) => count > 0);
   ranked.sort((a, b) => b.count - a.count || a.feature - b.feature);
   return { size, features: ranked.slice(0, 3).map(({ feature }) => featureNames[feature] ?? '') };
@@ -100,19 +103,24 @@ function childOf(tree: readonly Split[], node: number, point: readonly number[])
   return 2 * node + (isUpper ? 2 : 1);
 }
 
-/** The feature of the split beyond which no normal window went. */
-function partingOf(tree: readonly Split[], point: readonly number[], mass: (leaf: number) => number): number | null {
+interface Masses {
+  readonly mass: (leaf: number) => number;
+  readonly least: number;
+}
+
+/** The feature of the split beyond which hardly any normal window went. */
+function partingOf(tree: readonly Split[], point: readonly number[], { mass, least }: Masses): number {
   let node = 0;
   for (let level = 1; level <= DEPTH; level += 1) {
-    const parent = node;
+    const feature = tree[node]?.feature ?? 0;
     node = childOf(tree, node, point);
     const width = 2 ** (DEPTH - level);
     const from = (node - (2 ** level - 1)) * width;
     let below = 0;
     for (let leaf = from; leaf < from + width; leaf += 1) below += mass(leaf);
-    if (below === 0) return tree[parent]?.feature ?? null;
+    if (below < least || level === DEPTH) return feature;
   }
-  return null;
+  return 0;
 }
 
 /** The same trees everywhere, from a fixed seed: each has its own range of each feature, halved on the way down. */

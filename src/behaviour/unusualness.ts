@@ -105,7 +105,8 @@ function runSurprises(model: Model, window: Window): Surprise[] {
 function mixtureSurprises(model: Model, features: Features): Surprise[] {
   if (model.windows < LEARNING_WINDOWS) return [];
   const mixture = mixtureOf(model.forest, features);
-  return [{ size: mixture.size, reason: `a mixture never seen before of ${mixture.features.join(', ')}` }];
+  const names = mixture.features.length === 0 ? 'rates and shares' : mixture.features.join(', ');
+  return [{ size: mixture.size, reason: `an unusual mixture of ${names}` }];
 }
 
 /** `half` is how many new names are half a surprise. */
