@@ -1,4 +1,5 @@
 // How likely a run of calls is after the ones before it: counts of traces, backed off from long runs to short ones.
+import { GramTable } from './gram-table.ts';
 import { logarithm } from './real-functions.ts';
 import { ORDER_MAX, type TraceGrams } from './trace-grams.ts';
 
@@ -13,31 +14,22 @@ const UNSEEN_WEIGHT = 0.5;
  * @source Witten and Bell, "The zero-frequency problem", IEEE Transactions on Information Theory 37 (1991), method C
  */
 export class GramModel {
-  #keys = new Uint32Array(1 << 12);
-  #traces = new Uint16Array(1 << 12);
-  /** Of the runs one call longer that begin with this one: the sum of their traces, and how many kinds there are. */
-  #followers = new Uint32Array(1 << 12);
-  #kinds = new Uint16Array(1 << 12);
-  #size = 0;
+  readonly #shorter = new GramTable({ hasFollowers: true });
+  readonly #longest = new GramTable({ hasFollowers: false });
   #calls = 0;
 
   /** Adds a trace, or with `times` −1 takes away one that was added. */
   add(grams: TraceGrams, times: 1 | -1): void {
     this.#calls += times * (grams.firsts[0]?.length ?? 0);
     for (let order = 1; order <= ORDER_MAX; order += 1) {
+      const table = this.#tableOf(order);
       const keys = grams.keys[order - 1];
       const prefixes = grams.keys[order - 2];
       for (const place of grams.firsts[order - 1] ?? []) {
-        const slot = this.#slotFor(keys?.[place] ?? 0);
-        const before = this.#traces[slot] ?? 0;
-        this.#traces[slot] = before + times;
-        if (prefixes === undefined) continue;
-        const prefix = this.#slotFor(prefixes[place - 1] ?? 0);
-        this.#followers[prefix] = (this.#followers[prefix] ?? 0) + times;
-        const kinds = this.#kinds[prefix] ?? 0;
-        if (before === 0) this.#kinds[prefix] = kinds + 1;
-        // Two runs that share a key may leave fewer kinds than there are.
-        else if (before + times === 0 && kinds > 0) this.#kinds[prefix] = kinds - 1;
+        const slot = table.slotFor(keys?.[place] ?? 0);
+        const before = table.traces[slot] ?? 0;
+        table.traces[slot] = before + times;
+        if (prefixes !== undefined) this.#follow(prefixes[place - 1] ?? 0, { before, times });
       }
     }
   }
@@ -52,62 +44,34 @@ export class GramModel {
     return surprisals;
   }
 
+  #follow(prefix: number, { before, times }: { readonly before: number; readonly times: 1 | -1 }): void {
+    const table = this.#shorter;
+    const slot = table.slotFor(prefix);
+    table.followers[slot] = (table.followers[slot] ?? 0) + times;
+    const kinds = table.kinds[slot] ?? 0;
+    if (before === 0) table.kinds[slot] = kinds + 1;
+    // Two runs that share a key may leave fewer kinds than there are.
+    else if (before + times === 0 && kinds > 0) table.kinds[slot] = kinds - 1;
+  }
+
   #probability(grams: TraceGrams, place: number, orderMax: number): number {
     const weight = this.#calls + UNSEEN_WEIGHT * CALLS_EXPECTED;
-    let probability = (this.#tracesOf(grams.keys[0]?.[place] ?? 0) + UNSEEN_WEIGHT) / weight;
+    const { traces, followers, kinds } = this.#shorter;
+    const call = traces[this.#shorter.find(grams.keys[0]?.[place] ?? 0)] ?? 0;
+    let probability = (call + UNSEEN_WEIGHT) / weight;
     for (let order = 2; order <= orderMax; order += 1) {
-      const prefix = this.#find(grams.keys[order - 2]?.[place - 1] ?? 0);
-      const followers = this.#followers[prefix] ?? 0;
-      const kinds = this.#kinds[prefix] ?? 0;
+      const prefix = this.#shorter.find(grams.keys[order - 2]?.[place - 1] ?? 0);
+      const [sum, novel] = [followers[prefix] ?? 0, kinds[prefix] ?? 0];
       // What never was followed by anything is not a prefix of longer runs either.
-      if (followers === 0 || kinds === 0) return probability;
-      const traces = this.#tracesOf(grams.keys[order - 1]?.[place] ?? 0);
-      probability = (traces + kinds * probability) / (followers + kinds);
+      if (sum === 0 || novel === 0) return probability;
+      const table = this.#tableOf(order);
+      const seen = table.traces[table.find(grams.keys[order - 1]?.[place] ?? 0)] ?? 0;
+      probability = (seen + novel * probability) / (sum + novel);
     }
     return probability;
   }
 
-  #tracesOf(key: number): number {
-    return this.#traces[this.#find(key)] ?? 0;
-  }
-
-  /** Where the key is, or the free slot where it would be. */
-  #find(key: number): number {
-    const keys = this.#keys;
-    const mask = keys.length - 1;
-    let slot = key & mask;
-    while (keys[slot] !== key && keys[slot] !== 0) slot = (slot + 1) & mask;
-    return slot;
-  }
-
-  #slotFor(key: number): number {
-    const slot = this.#find(key);
-    if (this.#keys[slot] === key) return slot;
-    if (this.#size * 4 < this.#keys.length * 3) {
-      this.#size += 1;
-      this.#keys[slot] = key;
-      return slot;
-    }
-    this.#grow();
-    return this.#slotFor(key);
-  }
-
-  /** Doubles the table, or only drops the runs that no trace has any more. */
-  #grow(): void {
-    const [keys, traces, followers, kinds] = [this.#keys, this.#traces, this.#followers, this.#kinds];
-    const kept = traces.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
-    const size = kept * 2 < keys.length ? keys.length : keys.length * 2;
-    this.#keys = new Uint32Array(size);
-    this.#traces = new Uint16Array(size);
-    this.#followers = new Uint32Array(size);
-    this.#kinds = new Uint16Array(size);
-    this.#size = 0;
-    for (let old = 0; old < keys.length; old += 1) {
-      if ((traces[old] ?? 0) === 0) continue;
-      const slot = this.#slotFor(keys[old] ?? 0);
-      this.#traces[slot] = traces[old] ?? 0;
-      this.#followers[slot] = followers[old] ?? 0;
-      this.#kinds[slot] = kinds[old] ?? 0;
-    }
+  #tableOf(order: number): GramTable {
+    return order === ORDER_MAX ? this.#longest : this.#shorter;
   }
 }

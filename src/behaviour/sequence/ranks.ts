@@ -4,13 +4,12 @@
 export class Ranks {
   readonly #countMax: number;
   readonly #inOrder: number[] = [];
-  readonly #sorted: Float64Array;
+  #sorted = new Float64Array(64);
   #count = 0;
   #next = 0;
 
   constructor(countMax: number) {
     this.#countMax = countMax;
-    this.#sorted = new Float64Array(countMax + 1);
   }
 
   add(value: number): void {
@@ -18,6 +17,7 @@ export class Ranks {
     if (oldest !== undefined) this.#drop(oldest);
     this.#inOrder[this.#next] = value;
     this.#next = (this.#next + 1) % this.#countMax;
+    if (this.#count === this.#sorted.length) this.#widen();
     const at = this.#below(value);
     this.#sorted.copyWithin(at + 1, at, this.#count);
     this.#sorted[at] = value;
@@ -27,6 +27,12 @@ export class Ranks {
   /** (1 + values not below this one) ÷ (1 + values): the conformal p-value, ties counted against it. */
   pValue(value: number): number {
     return (1 + this.#count - this.#below(value)) / (1 + this.#count);
+  }
+
+  #widen(): void {
+    const wider = new Float64Array(2 * this.#sorted.length);
+    wider.set(this.#sorted);
+    this.#sorted = wider;
   }
 
   #drop(value: number): void {

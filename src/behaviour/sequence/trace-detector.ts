@@ -29,7 +29,8 @@ export class TraceDetector {
   readonly #reader = new GramReader();
   readonly #model = new GramModel();
   readonly #neighbours = new TraceNeighbours();
-  readonly #traces: Uint16Array[] = [];
+  /** As text, a character a call: the smallest form that there is. */
+  readonly #traces: string[] = [];
   readonly #ranks = [0, 1, 2, 3].map(() => new Ranks(TRACES_MAX));
   /** Scores of the first normals, by which is told what may be learnt; and of whatever was seen last, by which a new one is ranked. */
   readonly #firstScores = new Ranks(TRACES_MAX);
@@ -70,17 +71,18 @@ export class TraceDetector {
     this.#next = (slot + 1) % TRACES_MAX;
     const oldest = this.#traces[slot];
     if (oldest !== undefined) {
-      this.#model.add(this.#reader.read(oldest), -1);
-      this.#neighbours.remove(slot);
+      const forgotten = this.#reader.read(callsOf(oldest));
+      this.#model.add(forgotten, -1);
+      this.#neighbours.remove(slot, forgotten);
     }
     const grams = this.#reader.read(trace);
     this.#model.add(grams, 1);
     this.#neighbours.put(slot, grams);
-    this.#traces[slot] = Uint16Array.from(trace);
+    this.#traces[slot] = textOf(trace);
   }
 
-  #viewsWithout(trace: Uint16Array, slot: number): Views {
-    const grams = this.#reader.read(trace);
+  #viewsWithout(trace: string, slot: number): Views {
+    const grams = this.#reader.read(callsOf(trace));
     this.#model.add(grams, -1);
     const views = this.#views(grams, slot);
     this.#model.add(grams, 1);
@@ -113,9 +115,21 @@ export class TraceDetector {
   }
 }
 
+function textOf(trace: ArrayLike<number>): string {
+  const parts: string[] = [];
+  for (let at = 0; at < trace.length; at += 1) parts.push(String.fromCharCode(trace[at] ?? 0));
+  return parts.join('');
+}
+
+function callsOf(text: string): Uint16Array {
+  const calls = new Uint16Array(text.length);
+  for (let at = 0; at < text.length; at += 1) calls[at] = text.charCodeAt(at);
+  return calls;
+}
+
 function peakOf(surprisals: Float64Array): number {
   const count = Math.ceil(surprisals.length * PEAK_SHARE);
-  return meanOf(surprisals.toSorted((a, b) => b - a).subarray(0, count));
+  return meanOf(surprisals.toSorted().subarray(surprisals.length - count));
 }
 
 function meanOf(values: Float64Array): number {

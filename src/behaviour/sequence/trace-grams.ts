@@ -19,22 +19,17 @@ export class GramReader {
 
   read(trace: ArrayLike<number>): TraceGrams {
     const keys = keysOf(trace);
-    this.#clear(trace.length * ORDER_MAX);
     const firsts = keys.map((row, index) => this.#firstsOf(row, index));
     const distinct = Array.from(firsts[0] ?? [], (place) => trace[place] ?? 0);
     return { calls: distinct.sort((a, b) => a - b), keys, firsts };
   }
 
-  #clear(keysMax: number): void {
-    let size = this.#seen.length;
-    while (size < 2 * keysMax) size *= 2;
-    if (size === this.#seen.length) this.#seen.fill(0);
-    else this.#seen = new Uint32Array(size);
-  }
-
   #firstsOf(row: Uint32Array, start: number): Int32Array {
-    const seen = this.#seen;
-    const mask = seen.length - 1;
+    let size = 64;
+    while (size < 2 * row.length) size *= 2;
+    if (size > this.#seen.length) this.#seen = new Uint32Array(size);
+    const seen = this.#seen.fill(0, 0, size);
+    const mask = size - 1;
     const places = new Int32Array(row.length);
     let count = 0;
     for (let place = start; place < row.length; place += 1) {
