@@ -12,6 +12,11 @@ export class SlotLists {
     return this.#lists.get(key) ?? NONE;
   }
 
+  /** The keys that have slots, ascending. */
+  keys(): number[] {
+    return [...this.#lists.keys()].sort((a, b) => a - b);
+  }
+
   count(key: number): number {
     return this.#lists.get(key)?.[0] ?? 0;
   }

@@ -15,16 +15,14 @@ export interface NearestTrace {
 export class TraceNeighbours {
   readonly #slotsByCall = new SlotLists();
   readonly #slotsByPair = new SlotLists();
-  /** By slot; null where a trace was taken away. */
-  readonly #callsOf: (Uint16Array | null)[] = [];
-  readonly #pairsOf: number[] = [];
+  /** Distinct pairs by slot; −1 where a trace was taken away. */
+  readonly #pairCounts: number[] = [];
   #weights: Float64Array | null = null;
   #count = 0;
 
   put(slot: number, grams: TraceGrams): void {
     const pairs = pairsOf(grams);
-    this.#callsOf[slot] = Uint16Array.from(grams.calls);
-    this.#pairsOf[slot] = pairs.length;
+    this.#pairCounts[slot] = pairs.length;
     for (const call of grams.calls) this.#slotsByCall.put(call, slot);
     for (const pair of pairs) this.#slotsByPair.put(pair, slot);
     this.#count += 1;
@@ -35,40 +33,42 @@ export class TraceNeighbours {
   remove(slot: number, grams: TraceGrams): void {
     for (const call of grams.calls) this.#slotsByCall.drop(call, slot);
     for (const pair of pairsOf(grams)) this.#slotsByPair.drop(pair, slot);
-    this.#callsOf[slot] = null;
-    this.#pairsOf[slot] = 0;
+    this.#pairCounts[slot] = -1;
     this.#count -= 1;
     this.#weights = null;
   }
 
   /** Measures the distance to the nearest trace, other than that in slot `except` (−1 for none). */
   nearest(grams: TraceGrams, except: number): NearestTrace {
-    this.#weights ??= Float64Array.from(this.#callsOf, (calls) => this.#weightOf(calls ?? []));
-    const slots = this.#callsOf.length;
+    const weights = (this.#weights ??= this.#weigh());
+    const slots = this.#pairCounts.length;
     const shared = new Float64Array(slots);
+    let own = 0;
     for (const call of grams.calls) {
       const weight = this.#weight(call);
+      own += weight;
       addTo(shared, this.#slotsByCall.of(call), weight);
     }
     const pairs = pairsOf(grams);
     const sharedPairs = new Float64Array(slots);
     for (const pair of pairs) addTo(sharedPairs, this.#slotsByPair.of(pair), 1);
-    const weight = this.#weightOf(grams.calls);
     const nearest = { calls: 1, pairs: pairs.length === 0 ? 0 : 1 };
     for (let slot = 0; slot < slots; slot += 1) {
-      if (slot === except || this.#callsOf[slot] === null) continue;
-      const calls = distance(shared[slot] ?? 0, weight + (this.#weights[slot] ?? 0));
+      const pairCount = this.#pairCounts[slot] ?? -1;
+      if (slot === except || pairCount < 0) continue;
+      const calls = distance(shared[slot] ?? 0, own + (weights[slot] ?? 0));
       if (calls < nearest.calls) nearest.calls = calls;
-      const pairDistance = distance(sharedPairs[slot] ?? 0, pairs.length + (this.#pairsOf[slot] ?? 0));
+      const pairDistance = distance(sharedPairs[slot] ?? 0, pairs.length + pairCount);
       if (pairDistance < nearest.pairs) nearest.pairs = pairDistance;
     }
     return nearest;
   }
 
-  #weightOf(calls: Iterable<number>): number {
-    let sum = 0;
-    for (const call of calls) sum += this.#weight(call);
-    return sum;
+  /** The weights of all traces; in the order of the calls, as the weight of one trace is, so that equal sets weigh the same to the bit. */
+  #weigh(): Float64Array {
+    const weights = new Float64Array(this.#pairCounts.length);
+    for (const call of this.#slotsByCall.keys()) addTo(weights, this.#slotsByCall.of(call), this.#weight(call));
+    return weights;
   }
 
   /** @source inverse document frequency: Spärck Jones, Journal of Documentation 28 (1972) */
