@@ -1,3 +1,4 @@
+// The trace detector reaches on ADFA-LD what docs/promises.md says, and a file that is none of traces is refused.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { figuresOf, scoreFewCalls, trainStide } from './detection-figures.ts';
