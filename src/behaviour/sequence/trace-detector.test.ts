@@ -76,5 +76,9 @@ describe('the trace detector', () => {
     const full = new TraceDetector(Array.from({ length: 2048 + 60 }, (_, at) => [at, at + 1, at, at + 2, at]));
     // The first sixty made room: their calls are as strange as any that never was.
     expect(full.score([5, 6, 5, 7, 5]).score).toBeGreaterThan(full.score([900, 901, 900, 902, 900]).score);
+    // Scores are forgotten too: after as many of one kind as are remembered, that kind is as usual as can be.
+    const odd = [7, 7, 9, 7, 7, 9];
+    for (let at = 0; at < 2048; at += 1) full.observe(odd);
+    expect(full.score(odd).pValue).toBe(1);
   });
 });
