@@ -61,7 +61,8 @@ export class GramModel {
     let probability = (call + UNSEEN_WEIGHT) / weight;
     for (let order = 2; order <= orderMax; order += 1) {
       const prefix = this.#shorter.find(grams.keys[order - 2]?.[place - 1] ?? 0);
-      const [sum, novel] = [followers[prefix] ?? 0, kinds[prefix] ?? 0];
+      const sum = followers[prefix] ?? 0;
+      const novel = kinds[prefix] ?? 0;
       // What never was followed by anything is not a prefix of longer runs either.
       if (sum === 0 || novel === 0) return probability;
       const table = this.#tableOf(order);

@@ -15,7 +15,7 @@ export interface NearestTrace {
 export class TraceNeighbours {
   readonly #slotsByCall = new SlotLists();
   readonly #slotsByPair = new SlotLists();
-  /** Distinct pairs by slot; −1 where a trace was taken away. */
+  /** Distinct pairs by slot; 0 where a trace was taken away. */
   readonly #pairCounts: number[] = [];
   #weights: Float64Array | null = null;
   #count = 0;
@@ -33,7 +33,7 @@ export class TraceNeighbours {
   remove(slot: number, grams: TraceGrams): void {
     for (const call of grams.calls) this.#slotsByCall.drop(call, slot);
     for (const pair of pairsOf(grams)) this.#slotsByPair.drop(pair, slot);
-    this.#pairCounts[slot] = -1;
+    this.#pairCounts[slot] = 0;
     this.#count -= 1;
     this.#weights = null;
   }
@@ -54,11 +54,14 @@ export class TraceNeighbours {
     for (const pair of pairs) addTo(sharedPairs, this.#slotsByPair.of(pair), 1);
     const nearest = { calls: 1, pairs: pairs.length === 0 ? 0 : 1 };
     for (let slot = 0; slot < slots; slot += 1) {
-      const pairCount = this.#pairCounts[slot] ?? -1;
-      if (slot === except || pairCount < 0) continue;
-      const calls = distance(shared[slot] ?? 0, own + (weights[slot] ?? 0));
+      const sharedWeight = shared[slot] ?? 0;
+      // What shares no call, as a trace that was taken away, is at the distance 1 already.
+      if (sharedWeight === 0 || slot === except) continue;
+      const calls = distance(sharedWeight, own + (weights[slot] ?? 0));
       if (calls < nearest.calls) nearest.calls = calls;
-      const pairDistance = distance(sharedPairs[slot] ?? 0, pairs.length + pairCount);
+      const sharedCount = sharedPairs[slot] ?? 0;
+      if (sharedCount === 0) continue;
+      const pairDistance = distance(sharedCount, pairs.length + (this.#pairCounts[slot] ?? 0));
       if (pairDistance < nearest.pairs) nearest.pairs = pairDistance;
     }
     return nearest;
@@ -86,10 +89,9 @@ function addTo(sums: Float64Array, list: Uint16Array, amount: number): void {
   }
 }
 
-/** Jaccard's distance of two sets by what they share and the sum of their sizes. */
+/** Jaccard's distance of two sets by what they share, which is not nothing, and the sum of their sizes. */
 function distance(shared: number, sizes: number): number {
-  const union = sizes - shared;
-  return union > 0 ? 1 - shared / union : 0;
+  return 1 - shared / (sizes - shared);
 }
 
 function pairsOf({ keys, firsts }: TraceGrams): number[] {
