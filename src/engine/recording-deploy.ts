@@ -40,7 +40,7 @@ export async function makeHostKey(context: DeployContext): Promise<void> {
     if (context.keyring.state().keys.some(({ name }) => name === HOST_KEY)) return;
     const event = context.keyring.generateKey({ name: HOST_KEY, nowMs: context.clock.nowMs() });
     await context.content.put(event.document);
-    await context.journal.append(event.leaf, { flush: true });
+    context.keyring.commit(event, await context.journal.append(event.leaf, { flush: true }));
   } catch (error) {
     context.log.error({ error: messageOf(error) }, 'the key of this home cannot be made; deployments go unsigned');
   }
