@@ -35,18 +35,16 @@ export async function run(): Promise<readonly BenchRow[]> {
   const dir = makeGroup();
   try {
     const samples: Samples = { bare: [], unwatched: [], watched: [], traced: [] };
-    const memoryMib: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       samples.bare.push(copyNs(dir, COPIES));
       await using sensor = await openSensor();
       await sensor.ready;
       if (sensor.limitation !== null) return [notMeasured(sensor.limitation)];
       measureSensor(sensor, dir, samples);
-      memoryMib.push(sensorMib());
       await sensor[Symbol.asyncDispose]();
       samples.traced.push(copyNs(dir, TRACED_COPIES, ['strace', '-c', '-f', '-o', '/dev/null']));
     }
-    return rowsOf(samples, percentile(memoryMib, 0.5));
+    return rowsOf(samples);
   } finally {
     rmdirSync(dir);
     removeParent(join(dir, '..'));
@@ -63,7 +61,7 @@ function measureSensor(sensor: Sensor, dir: string, samples: Samples): void {
   if (counted < 2 * COPIES) throw new Error(`the sensor saw ${counted} of ${2 * COPIES} calls: nothing was measured`);
 }
 
-function rowsOf(samples: Samples, memoryMib: number): BenchRow[] {
+function rowsOf(samples: Samples): BenchRow[] {
   const ns = (all: readonly number[]): number => percentile(all, 0.5);
   const [bare, unwatched, watched, traced] = [samples.bare, samples.unwatched, samples.watched, samples.traced].map(ns);
   if (bare === undefined || unwatched === undefined || watched === undefined || traced === undefined)
@@ -82,14 +80,7 @@ function rowsOf(samples: Samples, memoryMib: number): BenchRow[] {
       value: `${times(unwatched)} bare`,
       target: 'none',
       ok: true,
-      detail: `${unwatched.toFixed(0)} ns; more on the CPU that holds the perf events`,
-    },
-    {
-      what: 'resident memory of bpftrace',
-      value: `${memoryMib.toFixed(0)} MiB`,
-      target: 'none',
-      ok: true,
-      detail: 'one process a host; most of it is libraries',
+      detail: `${unwatched.toFixed(0)} ns`,
     },
   ];
 }
@@ -105,12 +96,6 @@ function copyNs(dir: string, copies: number, tracer: readonly string[] = []): nu
   const seconds = /copied, ([\d.]+) s/.exec(stderr)?.[1];
   if (status !== 0 || seconds === undefined) throw new Error(`dd failed: ${stderr}`);
   return (Number(seconds) * 1e9) / copies;
-}
-
-function sensorMib(): number {
-  const pids = readFileSync(`/proc/self/task/${process.pid}/children`, 'latin1').trim().split(' ');
-  const sizes = pids.map((pid) => /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
-  return Math.max(...sizes.map((kib) => Number(kib ?? 0))) / 1024;
 }
 
 function makeGroup(): string {

@@ -1,6 +1,6 @@
 // One window in, one verdict out: ranked among the normal windows of its artifact, and held to the rules.
 import type { RuntimeVerdict } from '../trust/index.ts';
-import { LEARNING_WINDOWS, type Model } from './model.ts';
+import { LEARNING_WINDOWS, type Model } from './model-document.ts';
 import { type BehaviourSettings, behaviourSettings, type Limits, violationsOf } from './rules.ts';
 import type { Window } from './telemetry.ts';
 import { unusualnessOf } from './unusualness.ts';

@@ -1,57 +1,25 @@
-// What is normal for one artifact: learnt from its windows, bounded, plain data that canonical JSON can hold.
+// How a model learns what is normal for one artifact, window by window.
 import { canonicalJson, sha256Hex } from '../base/index.ts';
 import { featuresOf, volumes } from './features.ts';
+import { growForest } from './half-space-forest.ts';
+import {
+  DESTINATIONS_MAX,
+  FILES_MAX,
+  LEARNING_WINDOWS,
+  type Model,
+  type Peak,
+  PROGRAMS_MAX,
+  type Range,
+  SCORES_MAX,
+} from './model-document.ts';
 import { namesOf } from './names.ts';
-import { type CallArchitecture, UNKNOWN_CALL } from './syscall-names.ts';
+import { rememberRuns } from './run-memory.ts';
+import { UNKNOWN_CALL } from './syscall-names.ts';
 import type { Window } from './telemetry.ts';
 import { unusualnessOf } from './unusualness.ts';
 
-/** Windows that are learnt before any is called unusual. */
-export const LEARNING_WINDOWS = 30;
-/** Recent scores of normal windows that a new one is ranked among; the smallest p-value is 1 in one more than this. */
-const SCORES_MAX = 256;
 /** A peak that does not return fades by this share a learnt window: to half in about 2,800. */
 const PEAK_FADE = 1 / 4096;
-const DESTINATIONS_MAX = 128;
-const PROGRAMS_MAX = 64;
-const FILES_MAX = 48;
-
-/** The two largest amounts that were seen. The second is what counts as normal: one window alone sets no measure. */
-export type Peak = readonly [largest: number, second: number];
-/** Lowest and highest share that was seen; [1, 0] when none was. */
-export type Range = readonly [low: number, high: number];
-
-/** At most 64 KiB as canonical JSON, whatever was learnt. */
-export interface Model {
-  readonly version: 1;
-  readonly architecture: CallArchitecture;
-  readonly windows: number;
-  readonly peaks: readonly Peak[];
-  readonly shares: readonly Range[];
-  /** Sorted numbers of the system calls that were seen. */
-  readonly calls: readonly number[];
-  readonly destinations: readonly string[];
-  readonly programs: readonly string[];
-  readonly files: readonly string[];
-  /** Unusualness of recent normal windows, each judged before it was learnt; oldest first. */
-  readonly scores: readonly number[];
-}
-
-/** The model of code that was never seen. */
-export function createModel(architecture: CallArchitecture = 'x64'): Model {
-  return {
-    version: 1,
-    architecture,
-    windows: 0,
-    peaks: [],
-    shares: [],
-    calls: [],
-    destinations: [],
-    programs: [],
-    files: [],
-    scores: [],
-  };
-}
 
 /**
  * Learns one window that the caller holds for normal, and returns the model with it. The caller leaves out windows with
@@ -71,6 +39,8 @@ export function learn(model: Model, window: Window): Model {
     destinations: withNew(model.destinations, names.destinations, DESTINATIONS_MAX),
     programs: withNew(model.programs, names.programs, PROGRAMS_MAX),
     files: withNew(model.files, names.files, FILES_MAX),
+    runs: window.grams === undefined ? model.runs : rememberRuns(model.runs, window.grams),
+    forest: growForest(model.forest, features),
     scores,
   };
 }

@@ -80,6 +80,16 @@ describe('the rules', () => {
     ['processes that multiply at the limit', { pids: 90, syscalls: calls('clone', 20) }, ['fork-bomb high']],
     ['a full process table that nobody sees into', { pids: 100, syscalls: new Map() }, ['fork-bomb high']],
     ['a shell where none ever was', { audit: [event('exec', '/bin/sh')] }, ['unexpected-shell medium']],
+    [
+      'a shell that connects itself',
+      { audit: [{ ...event('connect', '10.1.1.1:4444'), comm: 'bash' }] },
+      ['reverse-shell high'],
+    ],
+    ['a program in memory alone', { audit: [event('exec', '/proc/self/fd/7')] }, ['fileless-program high']],
+    ['a program that was dropped', { audit: [event('exec', '/dev/shm/.x')] }, ['dropped-program medium']],
+    ['a program that was written', { audit: [event('open', '/usr/local/bin/ls')] }, ['program-write high']],
+    ['a refused write of one', { audit: [event('open', '…/sbin/init (refused)')] }, ['program-write medium']],
+    ['a list of what all load', { audit: [event('open', '…/etc/ld.so.preload')] }, ['program-write high']],
     ['all CPU and no calls', { cpuMs: 450, syscalls: new Map([[0, 40]]) }, ['mining low']],
   ])('name %s', (_what, window, expected) => {
     expect(broken(window)).toEqual(expected);
@@ -92,6 +102,18 @@ describe('the rules', () => {
       'a call that honest programs make',
       { syscalls: calls('io_uring_setup', 1), audit: [event('call', 'io_uring_setup')] },
     ],
+    ['a shell that speaks to its own host', { audit: [{ ...event('connect', 'unix:/run/x.sock'), comm: 'sh' }] }],
+    [
+      'a shell that connects where the code goes',
+      { audit: [{ ...event('connect', '10.0.0.9:5432'), comm: 'sh' }] },
+      learn(known, { ...calm, newDestinations: ['10.0.0.9:5432/tcp'] }),
+    ],
+    [
+      'one more program that a build has made',
+      { audit: [event('exec', '/tmp/conftest2')] },
+      learn(known, { ...calm, audit: [event('exec', '/tmp/conftest1')] }),
+    ],
+    ['a program below a folder like memory', { audit: [event('exec', '/srv/memfd:x')] }],
     ['a socket of its own', { audit: [event('connect', 'unix:/run/mydocker.sock')] }],
     ['one destination less than a scan', { newDestinations: places(63, (n) => `10.0.0.${n}:80/tcp`) }],
     ['one port less than a scan', { newDestinations: places(15, (n) => `10.0.0.1:${n}/tcp`) }],

@@ -1,7 +1,8 @@
 // What needs no learning: behaviour that is unmistakable in one window, each with how grave it is and a reason for people.
 import type { Severity, Violation } from '../trust/index.ts';
 import { featuresOf } from './features.ts';
-import { LEARNING_WINDOWS, type Model } from './model.ts';
+import { LEARNING_WINDOWS, type Model } from './model-document.ts';
+import { programViolations } from './program-rules.ts';
 import { reachingCalls } from './reaching-calls.ts';
 import { type CallArchitecture, syscallNumbers } from './syscall-names.ts';
 import type { AuditEvent, Window } from './telemetry.ts';
@@ -57,7 +58,7 @@ export function violationsOf(model: Model, window: Window, options: RuleOptions)
     ...socketViolations(window.audit),
     ...scanViolations(window, options.settings),
     ...forkViolations(model, window, options),
-    ...shellViolations(model, window.audit),
+    ...programViolations(model, window.audit),
     ...miningViolations(model, window, options),
   ];
   const grave = (violation: Violation): number => SEVERITIES.indexOf(violation.severity);
@@ -68,6 +69,8 @@ const SEVERITIES: readonly Severity[] = ['low', 'medium', 'high', 'critical'];
 
 /** Ways from a sandbox to the host's kernel; the rest of the watched files hold credentials. */
 const KERNEL_FILES = /\/(?:kcore|core_pattern|sysrq-trigger|release_agent)(?: \(refused\))?$/;
+/** Programs, and the list of what each of them loads: who changes them runs in other people's name. */
+const PROGRAM_FILES = /(?:^|\/|…)(?:s?bin\/[^/]+|etc\/ld\.so\.preload)(?: \(refused\))?$/;
 const PROCESS_MEMORY = /\/mem(?: \(refused\))?$/;
 
 function fileViolations(audit: readonly AuditEvent[], { allowedFiles }: BehaviourSettings): Violation[] {
@@ -96,6 +99,10 @@ function fileViolation(comm: string, target: string): Violation {
     };
   }
   const isRefused = target.endsWith(' (refused)');
+  if (PROGRAM_FILES.test(target)) {
+    const reason = `'${comm}' ${isRefused ? 'tried to write' : 'wrote'} a program: ${target}`;
+    return { kind: 'program-write', severity: isRefused ? 'medium' : 'high', reason };
+  }
   const reason = `'${comm}' ${isRefused ? 'tried to open' : 'opened'} credentials: ${target}`;
   return { kind: 'credential-access', severity: isRefused ? 'medium' : 'high', reason };
 }
@@ -180,25 +187,6 @@ function forkViolations(model: Model, window: Window, { grant, settings }: RuleO
   if (!isRising && window.syscalls.size > 0) return [];
   const reason = `${window.pids} processes of ${grant.pids} allowed, and ${starts} more starts in this window`;
   return [{ kind: 'fork-bomb', severity: 'high', reason }];
-}
-
-const SHELLS: ReadonlySet<string> = new Set(['sh', 'bash', 'dash', 'ash', 'zsh', 'ksh', 'nc', 'ncat', 'socat']);
-
-/** Only a program with a baseline can be surprised by a shell. */
-function shellViolations(model: Model, audit: readonly AuditEvent[]): Violation[] {
-  if (model.windows < LEARNING_WINDOWS) return [];
-  const known = new Set(model.programs.map(baseName));
-  const event = audit.find(({ kind, target }) => {
-    const name = baseName(target);
-    return kind === 'exec' && SHELLS.has(name) && !known.has(name);
-  });
-  if (event === undefined) return [];
-  const reason = `${event.target} was started, which this code never did in ${model.windows} windows`;
-  return [{ kind: 'unexpected-shell', severity: 'medium', reason }];
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 /** The shape is honest work too, so it weighs little: it is one window of all CPU and next to no calls, where little was normal. */

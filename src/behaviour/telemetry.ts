@@ -9,6 +9,8 @@ export interface AuditEvent {
   readonly pid: number;
   /** Path, address or call name; attacker-controlled: at most 256 characters, control characters removed. */
   readonly target: string;
+  /** What else is known of a call: its arguments and its result, or the path that it was given; bounded and cleaned like the target. */
+  readonly detail?: string;
 }
 
 /** What one workload did in one window. Counts are of this window alone; gauges (memory, pids) are at its end. */
@@ -38,6 +40,10 @@ export interface Window {
   readonly newDestinations: readonly string[];
   /** System call number (of the host's architecture) → count; empty when no sensor sees calls. */
   readonly syscalls: ReadonlyMap<number, number>;
+  /** Calls of the other word size (of 32-bit programs), which are in `syscalls` under no number. */
+  readonly compatCalls?: number;
+  /** 3-grams of each thread's calls by bucket (see `gramBucket`); absent where logging does not ask for them or the sensor cannot count them. */
+  readonly grams?: ReadonlyMap<number, number>;
   readonly audit: readonly AuditEvent[];
   /** Share of the window observed × share of its system calls not lost; 0.5 where only cgroup figures exist. */
   readonly coverage: number;

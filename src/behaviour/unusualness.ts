@@ -1,7 +1,10 @@
 // How far a window lies outside of what a model has learnt, as one number and in words. Only + − × ÷ and comparison.
 import { featuresOf, type Features, shareNames, volumes } from './features.ts';
-import type { Model } from './model.ts';
+import { mixtureOf } from './half-space-forest.ts';
+import { LEARNING_WINDOWS, type Model } from './model-document.ts';
 import { namesOf } from './names.ts';
+import { compareRuns } from './run-memory.ts';
+import { nameRuns } from './run-names.ts';
 import { syscallName } from './syscall-names.ts';
 import type { Window } from './telemetry.ts';
 
@@ -10,7 +13,11 @@ const VOLUME_BAND = 3;
 /** A share that lies outside of the learnt range by less than this is chance. */
 const SHARE_SLACK = 0.15;
 /** Names that a reason lists. */
-const NAMES_LISTED = 3;
+const NAMES_LISTED = 5;
+/** New runs of calls that are half a surprise: code on a path that it seldom takes makes some. */
+const RUNS_HALF = 8;
+/** Up to this share of rare runs is chance. */
+const RARE_SLACK = 0.1;
 
 /** One way in which a window was unusual. */
 export interface Surprise {
@@ -34,6 +41,8 @@ export function unusualnessOf(model: Model, window: Window): Unusualness {
     ...shareSurprises(model, features),
     ...newCalls(model, window),
     ...newNames(model, window),
+    ...runSurprises(model, window),
+    ...mixtureSurprises(model, features),
   ].filter(({ size }) => size > 0);
   let score = 0;
   for (const { size } of surprises) score += size;
@@ -75,6 +84,29 @@ function newNames(model: Model, window: Window): Surprise[] {
     novelty('watched files', fresh(names.files, model.files), 0.5),
     novelty('destinations', fresh(names.destinations, model.destinations), 2),
   ];
+}
+
+/** Only where runs were counted while the model learnt: what was never asked is not news. */
+function runSurprises(model: Model, window: Window): Surprise[] {
+  if (window.grams === undefined || model.runs.windows < LEARNING_WINDOWS) return [];
+  const { fresh, rareShare } = compareRuns(model.runs, window.grams);
+  const surprises: Surprise[] = [];
+  if (fresh.length > 0) {
+    const names = nameRuns(fresh.slice(0, NAMES_LISTED), window, model.architecture);
+    const more = fresh.length > NAMES_LISTED ? ` and ${fresh.length - NAMES_LISTED} more` : '';
+    const reason = `runs of calls never seen before: ${names.join(', ')}${more}`;
+    surprises.push({ size: fresh.length / (fresh.length + RUNS_HALF), reason });
+  }
+  const reason = `${percent(rareShare)} of the calls came in runs that are rare for this code`;
+  surprises.push({ size: rareShare > RARE_SLACK ? rareShare : 0, reason });
+  return surprises;
+}
+
+function mixtureSurprises(model: Model, features: Features): Surprise[] {
+  if (model.windows < LEARNING_WINDOWS) return [];
+  const mixture = mixtureOf(model.forest, features);
+  const names = mixture.features.length === 0 ? 'rates and shares' : mixture.features.join(', ');
+  return [{ size: mixture.size, reason: `an unusual mixture of ${names}` }];
 }
 
 /** `half` is how many new names are half a surprise. */

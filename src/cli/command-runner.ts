@@ -29,7 +29,8 @@ export async function runCommand({ argv, cwd, env, isStdoutTaken }: HostCommand)
   const ignore = (): void => undefined;
   const child = spawn(program, args, {
     cwd,
-    env: { ...process.env, ...env },
+    // The cache is that of our own code: a program of theirs would fill it.
+    env: { ...process.env, NODE_COMPILE_CACHE: undefined, ...env },
     stdio: ['inherit', isStdoutTaken ? 2 : 'inherit', 'inherit'],
   });
   const pass = (signal: NodeJS.Signals): void => void child.kill(signal);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createModel } from '../behaviour/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import type { RuntimeSettings, RuntimeState } from '../trust/index.ts';
 import { CodeMemory } from './code-memory.ts';
@@ -49,6 +50,17 @@ describe('the memory of code', () => {
     memory.putRuntime('sha256:a', { ...seen, score: 0.3 }, 3);
     memory.save(4, { now: true });
     expect(kept()).toMatchObject({ score: 0.3 });
+  });
+
+  it('takes a model that cannot be read for none, and one of an older version for what it knows', () => {
+    const architecture = 'x64' as const;
+    const memory = new CodeMemory(store, { architecture });
+    const { runs, forest, ...rest } = createModel(architecture);
+    expect([runs.windows, forest.now]).toEqual([0, []]);
+    store.models.put({ artifactDigest: 'sha256:old', document: { ...rest, version: 1, windows: 99 }, updatedMs: 1 });
+    store.models.put({ artifactDigest: 'sha256:bad', document: { ...rest, version: 9, windows: 99 }, updatedMs: 1 });
+    expect(memory.baselineOf('sha256:old', 'runc').model).toMatchObject({ version: 2, windows: 99 });
+    expect(memory.baselineOf('sha256:bad', 'runc').model).toEqual(createModel(architecture));
   });
 
   it('writes nothing for windows in which nothing happened', () => {

@@ -1,5 +1,12 @@
 // What the engine remembers of code, by artifact digest: how it behaved, and what is normal for it. Bounded; the store has the rest.
-import { type CallArchitecture, createModel, type Model, type Window } from '../behaviour/index.ts';
+import {
+  BehaviourError,
+  type CallArchitecture,
+  createModel,
+  type Model,
+  parseModel,
+  type Window,
+} from '../behaviour/index.ts';
 import type { Policy } from '../policy/index.ts';
 import type { DriverName } from '../sandbox/index.ts';
 import type { Store } from '../store/index.ts';
@@ -14,7 +21,7 @@ export interface Baseline {
 
 /** Clean time may be lost in a crash, up to this much; a fall never is. */
 const SAVE_EVERY_MS = 5000;
-/** Digests held in memory: above what one host runs, and with models of at most 64 KiB each still small. */
+/** Digests held in memory: above what one host runs, and with models of at most 96 KiB each still small. */
 const HELD_MAX = 1024;
 
 /** Every instance of an artifact, under whatever name, folds into the same state. */
@@ -58,7 +65,7 @@ export class CodeMemory {
     const key = baselineKey(digest, driver);
     const held = this.#baselines.get(key);
     if (held !== undefined) return held;
-    const kept = (this.#store?.models.get({ artifactDigest: key })?.document ?? null) as Model | null;
+    const kept = readModel(this.#store?.models.get({ artifactDigest: key })?.document ?? null);
     // A model of another architecture's calls says nothing here.
     const model = kept?.architecture === this.#architecture ? kept : createModel(this.#architecture);
     return this.#holdBaseline(key, { model, waiting: [] });
@@ -131,6 +138,17 @@ export class CodeMemory {
     const held = this.#baselines.get(key);
     if (held !== undefined) this.#store?.models.put({ artifactDigest: key, document: held.model, updatedMs: nowMs });
     this.#unsavedBaselines.delete(key);
+  }
+}
+
+/** A model that cannot be read is none: the code is unknown again, which only ever costs it trust. */
+function readModel(document: unknown): Model | null {
+  if (document === null) return null;
+  try {
+    return parseModel(document);
+  } catch (error) {
+    if (error instanceof BehaviourError) return null;
+    throw error;
   }
 }
 

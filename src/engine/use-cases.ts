@@ -78,14 +78,24 @@ export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asy
     recordStatements: (key, statements) => recordStatements(context, key, statements),
     admitEnvelope: homeAdmission(context),
     subscribe: (filter, listener) => subscribe(context, filter, listener),
+    ...outputCases(context, find),
+    metrics: () => renderMetrics(context),
+    stopAll: () => stopAll(context),
+  };
+}
+
+/** What a workload prints, and what is sent to it. */
+function outputCases(
+  context: EngineContext,
+  find: (name: string) => Running,
+): Pick<Engine, 'output' | 'attachPath' | 'attached' | 'resizeTerminal' | 'auditPath'> {
+  return {
     output: (name, options) => readOutput(context, find(name), options),
     // While it starts for the first time, only the launch that waits knows of it.
     attachPath: (name) => context.attachments.pathOf(name) ?? attachPath(find(name)),
     attached: (name) => context.attachments.arrived(name),
     resizeTerminal: (name, columns, rows) => find(name).instance?.sandbox.resizeTerminal(columns, rows),
     auditPath: (name) => auditPath(context, find(name).name),
-    metrics: () => renderMetrics(context),
-    stopAll: () => stopAll(context),
   };
 }
 

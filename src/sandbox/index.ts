@@ -17,7 +17,7 @@ export {
   type SandboxStats,
 } from './driver.ts';
 export type { Sensor, SensorReading } from './sensor.ts';
-export { openSensor, type SensorOptions } from './telemetry/bpftrace-sensor.ts';
+export { openSensor, type SensorOptions } from './telemetry/open-sensor.ts';
 export { sensorFinding, type SensorFinding } from './telemetry/sensor-finding.ts';
 export { collectWindow, type CounterSnapshot, isActive, type WindowSources } from './telemetry/window-collector.ts';
 export { networkFindings } from './network/findings.ts';

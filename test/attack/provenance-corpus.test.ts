@@ -17,6 +17,7 @@ const CASES_MIN = 150;
 
 /** Codes of parts of the room that have corpora of their own, each with where. */
 const HELD_ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ['PROVENANCE_BUILD_TYPE', 'src/provenance/build/command-build.test.ts'],
   ['PROVENANCE_COMMIT', 'src/provenance/git/git-commit.test.ts'],
   ['PROVENANCE_DEPENDENCIES', 'src/provenance/dependencies/document.test.ts'],
   ['PROVENANCE_OPENPGP', 'src/provenance/git/source-predicate.test.ts'],
@@ -24,6 +25,7 @@ const HELD_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ['PROVENANCE_REPOSITORY', 'src/provenance/git/git-history.test.ts'],
   ['PROVENANCE_SIGNERS', 'src/provenance/git/allowed-signers.test.ts'],
   ['PROVENANCE_SSH', 'src/provenance/git/ssh-signature.test.ts'],
+  ['PROVENANCE_TEST_REPORT', 'src/provenance/build/test-report.test.ts'],
   ['PROVENANCE_UNTRUSTED', 'src/provenance/admit-envelope.test.ts'],
 ]);
 

@@ -169,10 +169,10 @@ one revision 1 runs /  sha256:<digest>
 recorded at its start (entry <n>)
 `);
     await home.ok('run', '-d', '--name', 'one', '--replace', '--rootfs', '/', '--', 'sleep', '101');
-    // The new one is kept before the old one goes.
-    await until('the next one is kept alone', () => {
-      const [kept, ...others] = about(digest, 'deploy').map(({ predicate }) => predicate as { revision: number });
-      return kept?.revision === 2 && others.length === 0;
+    // The next one is there before it takes the place of the other.
+    await until('the next one alone is kept', () => {
+      const [first, ...more] = about(digest, 'deploy');
+      return more.length === 0 && (first?.predicate as { revision: number } | undefined)?.revision === 2;
     });
     expect(about(digest, 'deploy').map(({ predicate }) => predicate)).toEqual([
       expect.objectContaining({ workload: 'one', revision: 2 }),

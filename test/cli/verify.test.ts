@@ -236,7 +236,7 @@ $ provost verify HOME/app --trusted-root HOME/root.json
 ? 2
 $ provost verify HOME/app --bundle HOME/good.json FLAGS --export HOME/lines
 ! provost: a Sigstore bundle is verified by itself, beside what this home knows
-!   Leave out --attestations, --export and --vsa, or --bundle.
+!   Leave out --attestations, --export, --graph and --vsa, or --bundle.
 !   (CLI_USAGE, exit 2)
 ? 2
 $ provost verify HOME/app --bundle HOME/none.json FLAGS

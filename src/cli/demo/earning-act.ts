@@ -17,9 +17,9 @@ const UNLIMITED_FACTOR = 2;
 
 export async function earn(stage: Stage, port: number): Promise<void> {
   const { story } = stage;
-  story.act('earn', '1 · A signed web server earns what it asked for');
+  story.act('earn', '2 · The web server earns what it asked for');
   story.say(
-    'Alice, whose key this host accepts, signed the image. A signature alone is worth medium: half of what was asked for, and a slow network.',
+    'Papers alone are worth medium at most: half of what was asked for, and a slow network. The rest is earned by what it does.',
   );
   await stage.breathe();
   await stage.run('web', 'web-1', { port });
@@ -110,5 +110,5 @@ function barOf(score: number): string {
 
 function noteOf(score: number): string {
   if (score < HIGH_ABOVE) return 'medium';
-  return score > HIGH_ABOVE ? 'must stand for a while' : 'medium: a signature alone goes no further';
+  return score > HIGH_ABOVE ? 'must stand for a while' : 'medium: papers alone go no further';
 }

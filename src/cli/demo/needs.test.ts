@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findCommand, needs } from '../../../test/needs.ts';
 import { findNeeds } from './needs.ts';
 
-const COMMANDS = ['runc', 'conmon', 'nft', 'bpftrace', 'mkfs.ext4', 'unshare'];
+const COMMANDS = ['runc', 'conmon', 'nft', 'bpftrace', 'mkfs.ext4', 'unshare', 'git', 'ssh-keygen'];
 
 let dir: string;
 beforeEach(() => {

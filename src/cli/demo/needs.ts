@@ -16,6 +16,8 @@ const COMMANDS: ReadonlyMap<string, string> = new Map([
   ['busybox', 'busybox-static'],
   ['mkfs.ext4', 'e2fsprogs'],
   ['unshare', 'util-linux'],
+  ['git', 'git'],
+  ['ssh-keygen', 'openssh-client'],
 ]);
 
 /**

@@ -2,7 +2,7 @@
 import type { Stage } from './stage.ts';
 
 export async function replay({ home, story }: Stage): Promise<void> {
-  story.act('replay', '4 · Every decision can be replayed');
+  story.act('replay', '5 · Every decision can be replayed');
   story.say(
     'Each decision named its whole input in the journal. Recomputed from there, without a clock or a detector:',
   );

@@ -10,6 +10,7 @@ import { type Interruption, openInterruption } from './interruption.ts';
 import { findLeftovers } from './leftovers.ts';
 import { findNeeds } from './needs.ts';
 import { demoPolicyDifferences } from './policy-differences.ts';
+import { recordOrigin } from './origin-act.ts';
 import { replay } from './replay-act.ts';
 import { freePort, leaveHome, makeHome, openStage, removeHome } from './stage.ts';
 import type { Story } from './story.ts';
@@ -65,6 +66,7 @@ async function play(story: Story, { home, busybox, interruption }: Playing): Pro
   using events = stage.events;
   using _telling = events.onEvent((event) => story.event(event));
   await stage.breathe();
+  await recordOrigin(stage);
   const port = await freePort();
   await earn(stage, port);
   await meetStranger(stage, await freePort());
@@ -74,7 +76,7 @@ async function play(story: Story, { home, busybox, interruption }: Playing): Pro
 
 /** What the changed values are, for whoever sees them for the first time. */
 const MEANINGS: ReadonlyMap<string, string> = new Map([
-  ['trust.caps.provenanceOnly.liftedByCleanRuntime', 'clean work until a signature alone caps no more'],
+  ['trust.caps.provenanceOnly.liftedByCleanRuntime', 'clean work until papers alone cap no more'],
   ['tiers.raiseDwell', 'how long a score must stand before a raise'],
   ['tiers.goodAfter', 'clean work until one may roll back to it'],
   ['runtime.tau', 'how fast clean work earns'],

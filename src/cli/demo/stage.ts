@@ -14,7 +14,9 @@ import { DEMO_POLICY } from './policy-differences.ts';
 import type { Story } from './story.ts';
 import { WEB_PORT, writeWebImage } from './web-image.ts';
 
+/** The publisher, and the key of what builds for her. */
 export const KEY = 'alice';
+export const BUILDER = 'ci';
 const RELEASE_TYPE = 'https://provost.dev/attestation/release/v1';
 
 /** What every workload of the demo asks for. */
@@ -36,6 +38,8 @@ export interface Stage {
   readonly client: Client;
   readonly events: EventLog;
   readonly signal: AbortSignal;
+  /** Where the repository of the first image is. */
+  readonly originDir: string;
   readonly run: (
     name: string,
     image: ImageName,
@@ -63,24 +67,27 @@ export interface StageOptions {
   readonly signal: AbortSignal;
 }
 
-/** Starts the supervisor, writes the images and has Alice sign two of them. */
+/** Starts the supervisor, writes the images but for the one that the first act builds, and has Alice sign one of them. */
 export async function openStage({ home, story, busybox, signal }: StageOptions): Promise<Stage> {
-  const reference = (image: ImageName): string => `oci:${join(home.dir, 'images', image)}`;
+  const originDir = join(home.dir, 'origin');
+  const reference = (image: ImageName): string =>
+    `oci:${image === 'web-1' ? join(originDir, 'shop/dist/image') : join(home.dir, 'images', image)}`;
   const write = (image: ImageName, revision: number, turnsBad: boolean): void =>
     writeWebImage({ dir: join(home.dir, 'images', image), busybox, revision, turnsBad, label: image });
-  write('web-1', 1, false);
   write('web-2', 2, true);
   write('stranger', 1, false);
   const client = await openClient(home);
   signal.throwIfAborted();
   const post = (path: string, body: unknown): Promise<unknown> => client.call({ method: 'POST', path, body });
-  await post('/v1/keys', { do: 'generate', name: KEY });
-  const trust = { do: 'trust', key: KEY, publicKeyPem: null, role: 'publisher', scope: '*', predicateTypes: [] };
-  await post('/v1/keys', trust);
-  for (const image of ['web-1', 'web-2'] as const) {
-    const statement = { reference: reference(image), rootfs: false, predicateType: RELEASE_TYPE, predicate: {} };
-    await post('/v1/attestations', { ...statement, key: KEY });
+  for (const [key, role] of [
+    [KEY, 'publisher'],
+    [BUILDER, 'builder'],
+  ] as const) {
+    await post('/v1/keys', { do: 'generate', name: key });
+    await post('/v1/keys', { do: 'trust', key, publicKeyPem: null, role, scope: '*', predicateTypes: [] });
   }
+  const statement = { reference: reference('web-2'), rootfs: false, predicateType: RELEASE_TYPE, predicate: {} };
+  await post('/v1/attestations', { ...statement, key: KEY });
   signal.throwIfAborted();
   return {
     home: { ...home, id: readFileSync(join(home.dir, 'id'), 'utf8').trim() },
@@ -88,6 +95,7 @@ export async function openStage({ home, story, busybox, signal }: StageOptions):
     client,
     events: new EventLog(client, signal),
     signal,
+    originDir,
     reference,
     run: async (name, image, { port, replace = false }) => {
       await start(client, requestOf(name, reference(image), { port, replace }));

@@ -13,7 +13,7 @@ const REFUSED = 'ENGINE_REFUSED';
 
 export async function meetStranger(stage: Stage, port: number): Promise<void> {
   const { story } = stage;
-  story.act('stranger', '2 · The same program, unsigned, is held low');
+  story.act('stranger', '3 · The same program, unsigned, is held low');
   story.say('The same files in an image that nobody signed. It asks for the same; it has earned nothing.');
   await stage.breathe();
   if (!(await isAdmitted(stage, port))) return;

@@ -18,7 +18,7 @@ const GOOD_WINDOWS = 3;
 
 export async function turnBad(stage: Stage, port: number): Promise<void> {
   const { story } = stage;
-  story.act('turn', '3 · A new revision turns bad while it runs');
+  story.act('turn', '4 · A new revision turns bad while it runs');
   story.say(
     'Alice signs revision 2, and it replaces revision 1. Trust belongs to code, not to names: the new code starts at medium.',
   );

@@ -1,9 +1,8 @@
 // Reads what bpftrace prints: one JSON object a line, whose strings hold whatever a workload chose to be called.
 import { type AuditEvent, type CallArchitecture, syscallName } from '../../behaviour/index.ts';
+import { printable } from './printable.ts';
 import { isWatchedPath } from './watched-path.ts';
 
-/** Longest target that is kept; what AuditEvent promises. */
-const TARGET_CHARACTERS_MAX = 256;
 const NAME_BYTES = 16;
 
 /** What one line of output says. */
@@ -78,17 +77,6 @@ function addressOf(raw: string): string {
   const swapped = Number(port);
   const number = ((swapped & 0xff) << 8) | (swapped >> 8);
   return host.includes(':') ? `[${host}]:${number}` : `${host}:${number}`;
-}
-
-function printable(latin1: string): string {
-  const text = Buffer.from(latin1, 'latin1').toString('utf8');
-  return (
-    text
-      // oxlint-disable-next-line no-control-regex -- removing them is the point
-      .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '')
-      .slice(0, TARGET_CHARACTERS_MAX - ' (refused)'.length)
-      .toWellFormed()
-  );
 }
 
 function parseMessage(line: string): { readonly type?: unknown; readonly data?: unknown } | null {

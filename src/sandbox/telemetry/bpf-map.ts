@@ -1,10 +1,9 @@
 // BPF maps of another process: finds them by its open files, reads and writes their entries with bpf(2).
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import koffi from 'koffi';
-import { errnoOf, exitStatus } from '../../base/index.ts';
-import { SandboxError } from '../driver.ts';
-
-const SYS_BPF = process.arch === 'arm64' ? 280 : 321;
+import { errnoOf } from '../../base/index.ts';
+import { bpf } from '../bpf/kernel.ts';
+import { possibleCpus } from '../bpf/processors.ts';
 
 // Commands of bpf(2), from <linux/bpf.h>.
 const MAP_UPDATE = 2;
@@ -22,10 +21,6 @@ const INFO_BYTES = 80;
 const NAME_OFFSET = 24;
 const NAME_BYTES = 16;
 const WORD = 8;
-
-const libc = koffi.load(null);
-// On both architectures Linux passes variadic integers and pointers as fixed ones.
-const syscall = libc.func('long syscall(long number, long command, void *attributes, unsigned long size)');
 
 /** An open map whose keys are `keyWords` and whose values one 64-bit word (one a CPU, summed, where the map is per CPU). */
 export interface BpfMap extends Disposable {
@@ -155,23 +150,4 @@ function readBatches(parts: MapParts, visit: (key: BigUint64Array, value: number
     request.writeBigUInt64LE(koffi.address(position), 0);
   }
   return seen;
-}
-
-/** Runs one command of bpf(2); `fine` is an errno that is no error. Returns the result, or minus that errno. */
-function bpf(command: number, attributes: Buffer, what: string, fine = 0): number {
-  const result: unknown = syscall(SYS_BPF, command, attributes, attributes.length);
-  if (typeof result === 'number' && result >= 0) return result;
-  const errno = koffi.errno();
-  if (errno === fine) return -errno;
-  throw new SandboxError('SANDBOX_SENSOR', `the kernel refused to ${what} of the sensor: errno ${errno}`, {
-    exit: exitStatus.unavailable,
-    hint: 'Run as root on a kernel of 5.8 or later; `provost doctor` says what the sensor needs.',
-    details: { errno, command },
-  });
-}
-
-/** A per-CPU value has one word for each CPU that the kernel could ever have, not for each that is on. */
-function possibleCpus(): number {
-  const ranges = readFileSync('/sys/devices/system/cpu/possible', 'latin1').trim();
-  return Number(/(\d+)$/.exec(ranges)?.[1] ?? 0) + 1;
 }

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Clock, errnoOf, messageOf, systemClock } from '../../base/index.ts';
+import { type Clock, errnoOf, messageOf } from '../../base/index.ts';
 import type { CallArchitecture } from '../../behaviour/index.ts';
 import type { Logging } from '../../policy/index.ts';
 import { findCgroupLayout } from '../cgroup/layout.ts';
@@ -11,7 +11,7 @@ import { parseSensorLine } from './audit-line.ts';
 import { type BpftraceProcess, startBpftrace } from './bpftrace-process.ts';
 import { type CallCounters, openCallCounters } from './call-counters.ts';
 import { sensorScript, watchLevel } from './sensor-script.ts';
-import { WatchedGroup } from './watched-group.ts';
+import { GRAMS_MISSING_KEPT, WatchedGroup } from './watched-group.ts';
 
 /** Compiling and attaching take about 1.5 s on an idle host. */
 const START_MS_MAX = 30_000;
@@ -21,11 +21,11 @@ const RESTART_WAITS_MS = [500, 1000, 2000, 4000, 8000];
 /** A program that held for so long was sound: the next end is a first one. */
 const SOUND_AFTER_MS = 10 * 60_000;
 
-/** What {@link openSensor} may be told. */
-export interface SensorOptions {
-  /** Default: `bpftrace` in the path. */
-  readonly bpftracePath?: string;
-  readonly clock?: Clock;
+export interface BpftraceOptions {
+  readonly bpftracePath: string;
+  readonly clock: Clock;
+  /** Why the sensor's own programs do not run; absent when bpftrace was asked for. */
+  readonly standsInBecause?: string;
 }
 
 type Phase =
@@ -35,13 +35,13 @@ type Phase =
   | { readonly kind: 'given-up' };
 
 /**
- * Starts the host's sensor: one bpftrace with one fixed program, which the kernel ends with this process.
+ * Starts one bpftrace with one fixed program, which the kernel ends with this process.
  *
  * It answers at once. Until the program is attached ({@link Sensor.ready}), and whenever it is not, readings say that
  * nothing was kept. What can go wrong is in `limitation`; nothing is thrown.
  */
-export async function openSensor(options: SensorOptions = {}): Promise<Sensor> {
-  const sensor = new BpftraceSensor(options.bpftracePath ?? 'bpftrace', options.clock ?? systemClock);
+export function openBpftraceSensor(options: BpftraceOptions): Sensor {
+  const sensor = new BpftraceSensor(options);
   sensor.start();
   return sensor;
 }
@@ -62,12 +62,15 @@ class BpftraceSensor implements Sensor {
   /** Time in which the program was attached, without the present span. */
   #liveMs = 0;
 
-  constructor(bpftracePath: string, clock: Clock) {
+  readonly #standsInBecause: string | null;
+
+  constructor({ bpftracePath, clock, standsInBecause }: BpftraceOptions) {
     const ready = Promise.withResolvers<void>();
     this.ready = ready.promise;
     this.#settleReady = ready.resolve;
     this.#bpftracePath = bpftracePath;
     this.#clock = clock;
+    this.#standsInBecause = standsInBecause ?? null;
   }
 
   get kind(): Sensor['kind'] {
@@ -123,7 +126,9 @@ class BpftraceSensor implements Sensor {
     for (const [cgroupId, group] of this.#groups) {
       const reading = group.take(read?.counts.get(cgroupId), now);
       // A full map counts no call that it does not hold yet, and nobody can say how many those were.
-      readings.set(cgroupId, read?.isFull === true ? { ...reading, kept: 0 } : reading);
+      const kept = read?.isFull === true ? 0 : reading.kept;
+      // Detailed logs are promised grams, which bpftrace does not count.
+      readings.set(cgroupId, { ...reading, kept: group.logging === 'standard' ? kept : kept * GRAMS_MISSING_KEPT });
     }
     return readings;
   }
@@ -174,7 +179,7 @@ class BpftraceSensor implements Sensor {
       counters.watch(cgroupId, levelOf(group.logging));
     }
     this.#phase = { kind: 'live', process: bpftrace, counters, sinceMs: this.#clock.monotonicMs() };
-    this.#limitation = null;
+    this.#limitation = this.#standsIn();
     this.#settleReady();
   }
 
@@ -218,8 +223,15 @@ class BpftraceSensor implements Sensor {
 
   #giveUp(why: string): void {
     this.#phase = { kind: 'given-up' };
-    this.#limitation = `${why}; only cgroup and network figures are seen`;
+    const own = this.#standsInBecause === null ? '' : ` (and the sensor’s own programs: ${this.#standsInBecause})`;
+    this.#limitation = `${why}${own}; only cgroup and network figures are seen`;
     this.#settleReady();
+  }
+
+  /** What is missing while it counts; null when it is all that was asked for. */
+  #standsIn(): string | null {
+    if (this.#standsInBecause === null) return null;
+    return `bpftrace counts in place of the sensor’s own programs, without 3-grams and at a higher cost: ${this.#standsInBecause}`;
   }
 
   #liveNowMs(): number {

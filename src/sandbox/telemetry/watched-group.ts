@@ -8,8 +8,10 @@ import { isEngineSocket } from './watched-path.ts';
 /** Events that wait for one read; what is beyond counts as lost. At the kernel's limit that is more than three seconds' worth. */
 const AUDIT_EVENTS_MAX = 4096;
 
-/** Since when, and for how long, the program has been counting. */
+/** What is kept of a window whose 3-grams were asked for and not counted: the calls are known, their order is not. */
+export const GRAMS_MISSING_KEPT = 0.9;
 
+/** One watched cgroup. */
 export class WatchedGroup {
   logging: Logging;
   /** Monotonic time of the last read. */
@@ -18,6 +20,7 @@ export class WatchedGroup {
   readLiveMs: number;
   #calls: ReadonlyMap<number, number> = new Map();
   #dropped = 0;
+  #compatCalls = 0;
   #audit: AuditEvent[] = [];
   #lost = 0;
 
@@ -37,6 +40,13 @@ export class WatchedGroup {
   /** Some events were lost between kernel and sensor; nobody knows whose, so everyone may be missing them. */
   lose(events: number): void {
     this.#lost += events;
+  }
+
+  /** Calls of the other word size since the last read, of `total` since the group was watched. */
+  takeCompat(total: number): number {
+    const more = Math.max(0, total - this.#compatCalls);
+    this.#compatCalls = total;
+    return more;
   }
 
   /** The program was started anew: its counts begin at 0. */

@@ -58,6 +58,8 @@ export function collectWindow(sources: WindowSources): Window {
     ...trafficOf(before.network, after.network),
     newDestinations,
     syscalls: reading?.syscalls ?? new Map<number, number>(),
+    ...(reading?.compatCalls === undefined ? {} : { compatCalls: reading.compatCalls }),
+    ...(reading?.grams === undefined ? {} : { grams: reading.grams }),
     audit: [...(reading?.audit ?? []), ...destinationEvents(newDestinations, endMs)],
     coverage: Math.max(CGROUP_ONLY_COVERAGE, reading?.kept ?? 0),
   };

@@ -1,0 +1,144 @@
+// The form of a model: plain data with a bound on every part, and the reading of one that was stored or came from elsewhere.
+import { exitStatus } from '../base/index.ts';
+import { BehaviourError } from './errors.ts';
+import { shareNames, volumes } from './features.ts';
+import { emptyForest, type Forest, FOREST_LENGTH } from './half-space-forest.ts';
+import { isRunBits, noRuns, type RunMemory } from './run-memory.ts';
+import { type CallArchitecture, UNKNOWN_CALL } from './syscall-names.ts';
+
+/** Windows that are learnt before any is called unusual. */
+export const LEARNING_WINDOWS = 30;
+/** Recent scores of normal windows that a new one is ranked among; the smallest p-value is 1 in one more than this. */
+export const SCORES_MAX = 256;
+export const DESTINATIONS_MAX = 128;
+export const PROGRAMS_MAX = 64;
+export const FILES_MAX = 48;
+const NAME_CHARACTERS_MAX = 80;
+
+/** The two largest amounts that were seen. The second is what counts as normal: one window alone sets no measure. */
+export type Peak = readonly [largest: number, second: number];
+/** Lowest and highest share that was seen; [1, 0] when none was. */
+export type Range = readonly [low: number, high: number];
+
+/** At most 96 KiB as canonical JSON, whatever was learnt: 64 KiB of names and ranges, 22 of runs, and the forest. */
+export interface Model {
+  readonly version: 2;
+  readonly architecture: CallArchitecture;
+  readonly windows: number;
+  readonly peaks: readonly Peak[];
+  readonly shares: readonly Range[];
+  /** Sorted numbers of the system calls that were seen. */
+  readonly calls: readonly number[];
+  readonly destinations: readonly string[];
+  readonly programs: readonly string[];
+  readonly files: readonly string[];
+  readonly runs: RunMemory;
+  readonly forest: Forest;
+  /** Unusualness of recent normal windows, each judged before it was learnt; oldest first. */
+  readonly scores: readonly number[];
+}
+
+/** The model of code that was never seen. */
+export function createModel(architecture: CallArchitecture = 'x64'): Model {
+  return {
+    version: 2,
+    architecture,
+    windows: 0,
+    peaks: [],
+    shares: [],
+    calls: [],
+    destinations: [],
+    programs: [],
+    files: [],
+    runs: noRuns,
+    forest: emptyForest,
+    scores: [],
+  };
+}
+
+/**
+ * Reads a model that was stored, or that somebody else learnt. One of version 1 is taken over: what it lacks (runs of calls and the
+ * forest) is learnt before it is asked about.
+ *
+ * @throws BehaviourError BEHAVIOUR_MODEL for anything that is not a whole model within its bounds
+ */
+export function parseModel(document: unknown): Model {
+  const parts = typeof document === 'object' && document !== null ? (document as Record<string, unknown>) : {};
+  const { version, ...rest } = parts;
+  if (version !== 1 && version !== 2) throw refused('version');
+  const whole = { ...rest, ...(version === 1 ? { runs: noRuns, forest: emptyForest } : {}) } as Record<string, unknown>;
+  for (const [part, isValid] of Object.entries(forms)) {
+    if (!Object.hasOwn(whole, part) || !isValid(whole[part])) throw refused(part);
+  }
+  const extra = Object.keys(whole).find((part) => !Object.hasOwn(forms, part));
+  if (extra !== undefined) throw refused('parts');
+  return { version: 2, ...(whole as unknown as Omit<Model, 'version'>) };
+}
+
+function refused(part: string): BehaviourError {
+  return new BehaviourError('BEHAVIOUR_MODEL', `not a model of behaviour: its ${part} cannot be read`, {
+    exit: exitStatus.verificationFailed,
+    hint: 'learn it anew, or export it again where it was learnt',
+    details: { part },
+  });
+}
+
+type Form = (value: unknown) => boolean;
+
+const forms: Readonly<Record<Exclude<keyof Model, 'version'>, Form>> = {
+  architecture: (value) => value === 'x64' || value === 'arm64',
+  windows: isCount,
+  peaks: listOf(pairOf(isAmount), volumes.length),
+  shares: listOf(
+    pairOf((value) => isAmount(value) && (value as number) <= 1),
+    shareNames.length,
+  ),
+  calls: (value) => listOf(isCallNumber, UNKNOWN_CALL + 1)(value) && isAscending(value as number[]),
+  destinations: listOf(isName, DESTINATIONS_MAX),
+  programs: listOf(isName, PROGRAMS_MAX),
+  files: listOf(isName, FILES_MAX),
+  runs: partsOf({ windows: isCount, seen: isRunBits, again: isRunBits }),
+  forest: partsOf({ before: isForestPart, now: isForestPart }),
+  scores: listOf(isAmount, SCORES_MAX),
+};
+
+function isAmount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isCallNumber(value: unknown): boolean {
+  return isCount(value) && (value as number) <= UNKNOWN_CALL;
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= NAME_CHARACTERS_MAX && value.isWellFormed();
+}
+
+function isAscending(numbers: readonly number[]): boolean {
+  return numbers.every((number, index) => index === 0 || number > (numbers[index - 1] ?? 0));
+}
+
+function isForestPart(value: unknown): boolean {
+  return listOf(isCount, FOREST_LENGTH)(value) && [0, FOREST_LENGTH].includes((value as number[]).length);
+}
+
+function listOf(isItem: Form, countMax: number): Form {
+  return (value) => Array.isArray(value) && value.length <= countMax && value.every(isItem);
+}
+
+function pairOf(isItem: Form): Form {
+  return (value) => Array.isArray(value) && value.length === 2 && value.every(isItem);
+}
+
+function partsOf(parts: Readonly<Record<string, Form>>): Form {
+  return (value) => {
+    if (typeof value !== 'object' || value === null) return false;
+    const given = value as Record<string, unknown>;
+    const names = Object.keys(parts);
+    return Object.keys(given).length === names.length && names.every((name) => parts[name]?.(given[name]) === true);
+  };
+}
