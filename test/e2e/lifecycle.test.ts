@@ -22,7 +22,7 @@ import { type Need, needs } from '../needs.ts';
 const MIB = 1024 ** 2;
 /** Often enough that each window of telemetry is an active one. */
 const VISIT_EVERY_MS = 20;
-/** Some 15 s on a host of its own. */
+/** Some seconds on a host of its own; all tests of a run share two cores. */
 const LIVED_WITHIN_MS = 90_000;
 
 const needed: readonly Need[] = [
