@@ -175,6 +175,17 @@ export interface NetworkStats {
   readonly txPackets: number;
   readonly droppedPackets: number;
   readonly destinations: readonly string[];
+  /** Connections that the workload began, a try that the rules refuse each time that it is made. */
+  readonly begunFlows: number;
+  /** Of its connections, those that the other side refused: by a reset before they stood, or by an ICMP error. */
+  readonly rebuffedFlows: number;
+  /** Questions to the DNS over UDP, to whomever; all are counted, and the names of most can be read. */
+  readonly questions: number;
+  readonly questionsRead: number;
+  /** Malformed, too many at a time, or asked while nobody read. */
+  readonly questionsMissed: number;
+  /** Names of the latest that were read, in the order in which they were asked for; attacker-controlled, cleaned, at most 256 characters each. */
+  readonly recentNames: readonly string[];
 }
 
 /** The network of one home: one nft table, a link a workload. */

@@ -10,12 +10,16 @@ export type SetName =
   | 'open'
   | 'address'
   | 'refused'
+  | CountingSet
   | 'allow'
   | 'guarded'
   | 'seen'
   | 'seen_other'
   | 'published'
   | 'published_any';
+
+/** Sets that hold every link, for their counters. */
+export type CountingSet = 'begun' | 'rebuffed' | 'asked';
 
 /** One element: its key, and in a map what the key leads to. */
 export interface Element {
