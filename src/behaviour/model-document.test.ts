@@ -12,13 +12,13 @@ describe('a stored model', () => {
 
   it('of version 1 is taken over, with nothing known of runs and mixtures', () => {
     const taken = parseModel({ ...old, windows: 77, programs: ['/bin/x'] });
-    expect(taken).toMatchObject({ version: 2, windows: 77, programs: ['/bin/x'], runs, forest });
+    expect(taken).toMatchObject({ version: 3, windows: 77, programs: ['/bin/x'], runs, forest });
   });
 
   it.each<[string, unknown]>([
     ['nothing', null],
     ['a text', 'model'],
-    ['another version', { ...stored, version: 3 }],
+    ['another version', { ...stored, version: 4 }],
     ['a missing part', { ...stored, scores: undefined }],
     ['a part too many', { ...stored, more: 1 }],
     ['another architecture', { ...stored, architecture: 'mips' }],

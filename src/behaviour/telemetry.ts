@@ -15,7 +15,7 @@ export interface AuditEvent {
 
 /** What the memory of a workload's processes looked like at the end of a window; a bounded number of processes, and of each a bounded part. */
 export interface MemoryLook {
-  /** Executable memory that belongs to no file (code that was made at run time), and of this what can be written at the same time. */
+  /** Executable memory that belongs to no file (code that was made at run time), and such of any kind that can be written at the same time. */
   readonly anonymousExecutableBytes: number;
   readonly writableExecutableBytes: number;
   /** Pages of program files that were changed in memory since they were loaded. */

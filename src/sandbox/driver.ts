@@ -1,6 +1,7 @@
 // The contract of a driver: how the engine makes, limits, watches and ends a sandbox, whatever runs it.
 import { ProvostError } from '../base/index.ts';
-import type { BindMount, Isolation, LiveGrant, PortMapping } from '../policy/index.ts';
+import type { MemoryLook } from '../behaviour/index.ts';
+import type { BindMount, Isolation, LiveGrant, Logging, PortMapping } from '../policy/index.ts';
 
 export type SandboxErrorCode =
   | 'SANDBOX_RUNTIME_MISSING'
@@ -110,6 +111,14 @@ export interface SandboxRecord {
 }
 
 /** One running confinement. */
+/** The end of a window, as far as it decides whether to look at memory. */
+export interface LookOccasion {
+  readonly nowMs: number;
+  readonly logging: Logging;
+  /** Counters that were just read. */
+  readonly stats: SandboxStats;
+}
+
 export interface Sandbox {
   readonly record: SandboxRecord;
   /** Id of its v2 cgroup: what the sensor keys by. */
@@ -131,6 +140,8 @@ export interface Sandbox {
   /** Resolves once the first process has ended. */
   wait(): Promise<Exit>;
   stats(): SandboxStats;
+  /** What the last look at the memory of its processes found, once; null in most windows, and where the host sees none of it (gVisor). */
+  takeMemoryLook(occasion: LookOccasion): MemoryLook | null;
   /** Attaches to the workload's standard streams; for `run -i -t`. */
   attachSocketPath(): string | null;
   /** Sets the size of the workload's terminal. */
