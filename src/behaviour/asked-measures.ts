@@ -22,6 +22,7 @@ export const measures: readonly Measure[] = [
   { name: 'questions to the DNS a second', floor: 10, amountIn: (window) => rate(window, window.dnsQuestions) },
   { name: 'names of one DNS zone', floor: 5, amountIn: largestZone },
   { name: 'bytes of code made at run time', floor: 64 * KIB, amountIn: codeBytes },
+  { name: 'pages of program code changed in memory', floor: 1, amountIn: changedPages },
   { name: 'bytes of memory touched a second', floor: 16 * MIB, amountIn: touchedRate },
 ];
 
@@ -29,6 +30,8 @@ export const measures: readonly Measure[] = [
 export const ZONE_MEASURE = 3;
 /** Where {@link measures} has the code that a program made at run time. */
 export const CODE_MEASURE = 4;
+/** And the code that was changed. */
+export const CHANGED_MEASURE = 5;
 
 /** Amounts in a window, in the order of {@link measures}. */
 export function amountsIn(window: Window): readonly (number | null)[] {
@@ -49,6 +52,10 @@ function largestZone({ dnsNames }: Window): number | null {
 /** A look that could not see everything has seen at least this. */
 function codeBytes({ memoryLook: look }: Window): number | null {
   return look === undefined ? null : look.anonymousExecutableBytes;
+}
+
+function changedPages({ memoryLook: look }: Window): number | null {
+  return look === undefined ? null : look.changedCodePages;
 }
 
 function touchedRate({ memoryLook: look }: Window): number | null {

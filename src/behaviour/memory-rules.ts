@@ -1,6 +1,6 @@
 // Rules about what a look at memory found and what was asked of the network: code in memory, tunnels through the DNS, refusals by the dozen.
 import type { Violation } from '../trust/index.ts';
-import { CODE_MEASURE } from './asked-measures.ts';
+import { CHANGED_MEASURE, CODE_MEASURE } from './asked-measures.ts';
 import { namesByZone } from './dns-zones.ts';
 import { LEARNING_WINDOWS, type Model } from './model-document.ts';
 import type { MemoryLook, Window } from './telemetry.ts';
@@ -15,27 +15,33 @@ export interface AskingLimits {
   readonly tunnelCharactersMin: number;
 }
 
-/** Every rule about code in memory that a window breaks. Asks for a baseline: who has a compiler inside makes code all day. */
+/**
+ * Every rule about code in memory that a window breaks. Each asks for a baseline: who has a compiler inside makes code all day, and some
+ * libraries are changed when they are loaded. One look alone sets no measure, as everywhere.
+ */
 export function memoryViolations(model: Model, { memoryLook: look }: Window): Violation[] {
   if (look === undefined) return [];
-  return [...changedCode(look), ...injectedCode(model, look)];
-}
-
-/** Debuggers and hot patching do so too, but not to what runs in a sandbox. */
-function changedCode(look: MemoryLook): Violation[] {
-  if (look.changedCodePages === 0) return [];
-  const reason = `${pages(look.changedCodePages)} of program code changed in memory, in ${namesIn(look)}`;
-  return [{ kind: 'changed-code', severity: 'medium', reason }];
+  return [...injectedCode(model, look), ...changedCode(model, look)];
 }
 
 function injectedCode(model: Model, look: MemoryLook): Violation[] {
-  const known = model.measures[CODE_MEASURE];
-  if (look.anonymousExecutableBytes === 0 || known === undefined || known[0] < LEARNING_WINDOWS || known[1] > 0)
-    return [];
+  if (look.anonymousExecutableBytes === 0 || !isNews(model, CODE_MEASURE)) return [];
   const kib = Math.ceil(look.anonymousExecutableBytes / 1024);
-  const writable = look.writableExecutableBytes > 0 ? ', which can be written as well' : '';
-  const reason = `${kib} KiB of code that is in no file, in ${namesIn(look)}${writable}: this program never had any in ${known[0]} looks`;
+  const writable = look.writableExecutableBytes > 0 ? ', some of it writable' : '';
+  const reason = `${kib} KiB of code that is in no file${writable}, in ${namesIn(look)}, which had none before`;
   return [{ kind: 'injected-code', severity: 'high', reason }];
+}
+
+function changedCode(model: Model, look: MemoryLook): Violation[] {
+  if (look.changedCodePages === 0 || !isNews(model, CHANGED_MEASURE)) return [];
+  const reason = `${pages(look.changedCodePages)} of program code changed in memory, in ${namesIn(look)}, where none was before`;
+  return [{ kind: 'changed-code', severity: 'high', reason }];
+}
+
+/** True when enough looks were learnt, and found none. */
+function isNews(model: Model, measure: number): boolean {
+  const [windows, , normal] = model.measures[measure] ?? [0, 0, 0];
+  return windows >= LEARNING_WINDOWS && normal === 0;
 }
 
 /** Every rule about what was asked of the network that a window breaks. */

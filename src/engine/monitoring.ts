@@ -143,6 +143,9 @@ function usageOf(metrics: Window): UsageDocument {
     readBytesPerSecond: metrics.readBytes / seconds,
     writeBytesPerSecond: metrics.writeBytes / seconds,
     syscallsPerSecond: calls / seconds,
+    ...(metrics.begunFlows === undefined ? {} : { connectionsPerSecond: metrics.begunFlows / seconds }),
+    ...(metrics.rebuffedFlows === undefined ? {} : { refusedPerSecond: metrics.rebuffedFlows / seconds }),
+    ...(metrics.dnsQuestions === undefined ? {} : { dnsQuestionsPerSecond: metrics.dnsQuestions / seconds }),
   };
 }
 
