@@ -4,6 +4,7 @@
 const SHARED_SECOND_LEVEL = /^(?:ac|co|com|edu|gov|net|or|org)$/;
 const COUNTRY = /^[a-z]{2}$/;
 const ZONE_CHARACTERS_MAX = 48;
+const ZONE = /^[a-z0-9_.\\-]{1,48}$/;
 
 /** The zone of a name in lower case: its last two labels, or three below a country's shared second level; at most 48 characters of its end. */
 export function zoneOf(name: string): string {
@@ -13,6 +14,11 @@ export function zoneOf(name: string): string {
     .slice(isShared ? -3 : -2)
     .join('.')
     .slice(-ZONE_CHARACTERS_MAX);
+}
+
+/** True for what {@link zoneOf} makes of a name as telemetry writes it. */
+export function isZone(text: string): boolean {
+  return ZONE.test(text);
 }
 
 /** Names by their zone, each name once. */

@@ -1,6 +1,7 @@
 // The form of a model: plain data with a bound on every part, and the reading of one that was stored or came from elsewhere.
 import { exitStatus } from '../base/index.ts';
 import { measures } from './asked-measures.ts';
+import { isZone } from './dns-zones.ts';
 import { BehaviourError } from './errors.ts';
 import { shareNames, volumes } from './features.ts';
 import { emptyForest, type Forest, FOREST_LENGTH } from './half-space-forest.ts';
@@ -109,7 +110,7 @@ const forms: Readonly<Record<Exclude<keyof Model, 'version'>, Form>> = {
   destinations: listOf(isName, DESTINATIONS_MAX),
   programs: listOf(isName, PROGRAMS_MAX),
   files: listOf(isName, FILES_MAX),
-  zones: listOf(isZone, ZONES_MAX),
+  zones: listOf((value) => typeof value === 'string' && isZone(value), ZONES_MAX),
   measures: listOf(isMeasurePeak, measures.length),
   runs: partsOf({ windows: isCount, seen: isRunBits, again: isRunBits }),
   forest: partsOf({ before: isForestPart, now: isForestPart }),
@@ -130,10 +131,6 @@ function isCallNumber(value: unknown): boolean {
 
 function isName(value: unknown): boolean {
   return typeof value === 'string' && value.length <= NAME_CHARACTERS_MAX && value.isWellFormed();
-}
-
-function isZone(value: unknown): boolean {
-  return typeof value === 'string' && /^[a-z0-9_.\\-]{1,48}$/.test(value);
 }
 
 function isMeasurePeak(value: unknown): boolean {

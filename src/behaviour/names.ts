@@ -1,5 +1,5 @@
 // The names in a window (destinations, programs, files), cut so that a model stays bounded.
-import { zoneOf } from './dns-zones.ts';
+import { isZone, zoneOf } from './dns-zones.ts';
 import type { Window } from './telemetry.ts';
 
 /** Attacker-controlled names are kept up to this length; two that agree so far count as one. */
@@ -23,7 +23,7 @@ export function namesOf(window: Window): Names {
     destinations: unique(window.newDestinations.map((name) => cut(name, DESTINATION_CHARACTERS_MAX))),
     programs: unique(targets('exec')),
     files: unique(targets('open')),
-    zones: unique((window.dnsNames ?? []).map(zoneOf)),
+    zones: unique((window.dnsNames ?? []).map(zoneOf).filter(isZone)),
   };
 }
 
