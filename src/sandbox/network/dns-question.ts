@@ -48,7 +48,7 @@ function readName(bytes: Buffer): string | null {
     if (length === undefined || length > LABEL_BYTES_MAX) return null;
     if (length === 0) {
       const isWhole = at + 1 + QUESTION_TAIL_BYTES <= bytes.length;
-      return isWhole ? `${labels.join('.') || '.'}`.slice(0, NAME_CHARACTERS_MAX) : null;
+      return isWhole ? (labels.join('.') || '.').slice(0, NAME_CHARACTERS_MAX) : null;
     }
     const label = bytes.subarray(at + 1, at + 1 + length);
     if (label.length < length) return null;
