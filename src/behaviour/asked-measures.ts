@@ -24,6 +24,11 @@ export const measures: readonly Measure[] = [
   { name: 'bytes of code made at run time', floor: 64 * KIB, amountIn: codeBytes },
   { name: 'pages of program code changed in memory', floor: 1, amountIn: changedPages },
   { name: 'bytes of memory touched a second', floor: 16 * MIB, amountIn: touchedRate },
+  {
+    name: 'bytes of memory more a second',
+    floor: 8 * MIB,
+    amountIn: (window) => rate(window, window.memoryGrownBytes),
+  },
 ];
 
 /** Where {@link measures} has the names of zones. */

@@ -29,7 +29,7 @@ describe('a stored model', () => {
   });
 
   it.each<[string, unknown]>([
-    ['more measures than there are', { ...stored, measures: Array.from({ length: 8 }, () => [1, 2, 1]) }],
+    ['more measures than there are', { ...stored, measures: Array.from({ length: 9 }, () => [1, 2, 1]) }],
     ['a measure in half a window', { ...stored, measures: [[0.5, 2, 1]] }],
     ['a measure without its count', { ...stored, measures: [[2, 1]] }],
     ['a zone of other letters', { ...stored, zones: ['A b'] }],

@@ -38,6 +38,8 @@ export interface Window {
   readonly throttledMs: number;
   readonly memoryBytes: number;
   readonly memoryPeakBytes: number;
+  /** By how much memory is more than at the start of the window; absent in windows of earlier builds. */
+  readonly memoryGrownBytes?: number;
   readonly majorFaults: number;
   readonly minorFaults: number;
   /** Times that the memory limit was hit; times that the kernel killed for it. */

@@ -34,6 +34,11 @@ describe('the mappings of a process', () => {
     ]);
   });
 
+  it('are read up to a thousand and some', () => {
+    const line = '00400000-00452000 r-xp 00000000 00:00 0\n';
+    expect(parseCodeMappings(line.repeat(5000))).toHaveLength(1024);
+  });
+
   it('are not made up by what a file is called', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[ -~]{0,60}$/), (name) => {

@@ -11,22 +11,39 @@ export interface CodeMapping {
   readonly isPrivate: boolean;
 }
 
-const LINE = /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) [r-]([w-])x([ps]) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ (\d+) *(.*)$/gm;
+const LINE = /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) [r-]([w-])x([ps]) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ (\d+) *(.*)$/;
+/** Where the letter for executable stands, behind the space after the addresses. */
+const EXECUTABLE_AT = 3;
+/** Of one process; a program with a compiler inside has some hundreds. */
+export const CODE_MAPPINGS_MAX = 1024;
 /** Code that the kernel itself maps into every process. */
 const KERNEL_MAPPINGS: ReadonlySet<string> = new Set(['[vdso]', '[vsyscall]', '[uprobes]']);
 /** Files that exist in memory alone. What a workload calls a file of its own in this way counts as such too. */
 const MEMORY_FILES = /^\/(?:memfd:|dev\/zero(?: |$)|SYSV)/;
 
-/** Reads the executable mappings out of the text of `/proc/<pid>/maps`. A last line that was cut off is left out. */
+/** Reads the first executable mappings, up to {@link CODE_MAPPINGS_MAX}, out of the text of `/proc/<pid>/maps`. A last line that was cut off is left out. */
 export function parseCodeMappings(text: string): readonly CodeMapping[] {
   const found: CodeMapping[] = [];
-  for (const [, start = '', end = '', write, sharing, inode, name = ''] of text.matchAll(LINE)) {
-    if (KERNEL_MAPPINGS.has(name)) continue;
-    const range = { start: Number.parseInt(start, 16), end: Number.parseInt(end, 16) };
-    const isAnonymous = inode === '0' || MEMORY_FILES.test(name);
-    found.push({ ...range, isWritable: write === 'w', isAnonymous, isPrivate: sharing === 'p' });
+  for (const line of text.split('\n')) {
+    // Most lines are of no interest, and some processes have very many.
+    if (line[line.indexOf(' ') + EXECUTABLE_AT] !== 'x') continue;
+    const mapping = parseLine(line);
+    if (mapping !== null) found.push(mapping);
+    if (found.length === CODE_MAPPINGS_MAX) break;
   }
   return found;
+}
+
+function parseLine(line: string): CodeMapping | null {
+  const [, start, end, write, sharing, inode, name = ''] = LINE.exec(line) ?? [];
+  if (start === undefined || end === undefined || KERNEL_MAPPINGS.has(name)) return null;
+  return {
+    start: Number.parseInt(start, 16),
+    end: Number.parseInt(end, 16),
+    isWritable: write === 'w',
+    isAnonymous: inode === '0' || MEMORY_FILES.test(name),
+    isPrivate: sharing === 'p',
+  };
 }
 
 const ENTRY_BYTES = 8;

@@ -60,6 +60,7 @@ describe('collectWindow', () => {
       throttledMs: 10,
       memoryBytes: 500,
       memoryPeakBytes: 2000,
+      memoryGrownBytes: 0,
       majorFaults: 0,
       minorFaults: 10,
       memoryLimitHits: 0,
@@ -82,6 +83,11 @@ describe('collectWindow', () => {
       audit: [{ timeMs: 2000, kind: 'destination', comm: '', pid: 0, target: '10.0.0.2:443/tcp' }],
       coverage: 1,
     });
+  });
+
+  it('gives by how much memory grew', () => {
+    const after = { stats: { ...stats, memoryBytes: 5000 }, network };
+    expect(collectWindow({ ...sources, after }).memoryGrownBytes).toBe(4000);
   });
 
   it('takes a counter that went back for one that was started anew', () => {

@@ -53,6 +53,7 @@ export function collectWindow(sources: WindowSources): Window {
     throttledMs: grown(before.stats.throttledUsec, after.stats.throttledUsec) / US_PER_MS,
     memoryBytes: after.stats.memoryBytes,
     memoryPeakBytes: after.stats.memoryPeakBytes,
+    memoryGrownBytes: Math.max(0, after.stats.memoryBytes - before.stats.memoryBytes),
     majorFaults: grown(before.stats.majorFaults, after.stats.majorFaults),
     minorFaults: grown(before.stats.minorFaults, after.stats.minorFaults),
     memoryLimitHits: grown(before.stats.memoryLimitHits, after.stats.memoryLimitHits),
