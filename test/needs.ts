@@ -27,6 +27,7 @@ const NEEDS = {
   dockerd: command('dockerd', 'docker.io'),
   dpkg: command('dpkg', 'dpkg'),
   git: command('git', 'git'),
+  python3: command('python3', 'python3'),
   'ssh-keygen': command('ssh-keygen', 'openssh-client'),
   gpg: command('gpg', 'gnupg'),
   go: { isMet: () => findCommand('go') !== null, how: 'install Go 1.25 or later, from go.dev/dl' },

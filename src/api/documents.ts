@@ -70,6 +70,10 @@ export const usageDocument = z.object({
   readBytesPerSecond: z.number(),
   writeBytesPerSecond: z.number(),
   syscallsPerSecond: z.number(),
+  /** Connections begun and refused, and questions to the DNS; absent without a network. */
+  connectionsPerSecond: z.number().optional(),
+  refusedPerSecond: z.number().optional(),
+  dnsQuestionsPerSecond: z.number().optional(),
 });
 export type UsageDocument = z.infer<typeof usageDocument>;
 

@@ -1,5 +1,5 @@
 // Windows in, verdicts out: learns what is normal for one artifact and says how unusual a window is.
-export type { AuditEvent, Window } from './telemetry.ts';
+export type { AuditEvent, MemoryLook, Window } from './telemetry.ts';
 export type { RuntimeVerdict, Severity, Violation } from '../trust/index.ts';
 export { type CallArchitecture, syscallName, syscallNumbers, UNKNOWN_CALL } from './syscall-names.ts';
 export { countGrams, gramBucket, gramHash } from './call-grams.ts';

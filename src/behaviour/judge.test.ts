@@ -10,6 +10,7 @@ import {
   LEARNING_WINDOWS,
   type Model,
   modelDigest,
+  parseModel,
   type Window,
 } from './index.ts';
 
@@ -42,6 +43,7 @@ const quiet: Window = {
   coverage: 1,
 };
 
+const noCode = { writableExecutableBytes: 0, processes: [], touchedWithinMs: 7, isWhole: true };
 const options = { active: true, grant: null };
 
 /** A program with ups and downs: heavy tails of bytes and calls, now and then a new peer, a new program, a rare call. */
@@ -224,11 +226,16 @@ describe('the model', () => {
         }),
         cpuMs: at / 3,
         newDestinations: Array.from({ length: 9 }, (_, n) => name(n)),
+        dnsNames: Array.from({ length: 9 }, (_, n) => (n === 0 ? name(n) : `x.${'\\\\'.repeat(40)}${at}-${n}`)),
+        begunFlows: at / 3,
+        memoryLook: { ...noCode, changedCodePages: at / 3, anonymousExecutableBytes: at / 3, touchedBytes: at / 3 },
         grams: new Map(Array.from({ length: 2000 }, (_, n) => [(at * 997 + n * 33) % 65_536, 1])),
       });
     }
     expect(Buffer.byteLength(canonicalJson(model))).toBeLessThanOrEqual(96 * 1024);
     expect(model.calls.at(-1)).toBe(511);
+    expect(model.zones).toHaveLength(48);
+    expect(parseModel(JSON.parse(canonicalJson(model)))).toEqual(model);
   });
 
   it('leaves the model that it was given as it was', () => {

@@ -1,16 +1,19 @@
 // How a model learns what is normal for one artifact, window by window.
 import { canonicalJson, sha256Hex } from '../base/index.ts';
+import { amountsIn } from './asked-measures.ts';
 import { featuresOf, volumes } from './features.ts';
 import { growForest } from './half-space-forest.ts';
 import {
   DESTINATIONS_MAX,
   FILES_MAX,
   LEARNING_WINDOWS,
+  type MeasurePeak,
   type Model,
   type Peak,
   PROGRAMS_MAX,
   type Range,
   SCORES_MAX,
+  ZONES_MAX,
 } from './model-document.ts';
 import { namesOf } from './names.ts';
 import { rememberRuns } from './run-memory.ts';
@@ -39,6 +42,8 @@ export function learn(model: Model, window: Window): Model {
     destinations: withNew(model.destinations, names.destinations, DESTINATIONS_MAX),
     programs: withNew(model.programs, names.programs, PROGRAMS_MAX),
     files: withNew(model.files, names.files, FILES_MAX),
+    zones: withNew(model.zones, names.zones, ZONES_MAX),
+    measures: measured(model.measures, window),
     runs: window.grams === undefined ? model.runs : rememberRuns(model.runs, window.grams),
     forest: growForest(model.forest, features),
     scores,
@@ -54,6 +59,14 @@ function raised([largest, second]: Peak, amount: number): Peak {
   const faded: Peak = [largest - largest * PEAK_FADE, second - second * PEAK_FADE];
   if (amount >= faded[0]) return [amount, faded[0]];
   return amount > faded[1] ? [faded[0], amount] : faded;
+}
+
+/** A window in which nobody looked teaches nothing of what there was to see. */
+function measured(known: readonly MeasurePeak[], window: Window): readonly MeasurePeak[] {
+  return amountsIn(window).map((amount, index): MeasurePeak => {
+    const [windows, largest, second] = known[index] ?? [0, 0, 0];
+    return amount === null ? [windows, largest, second] : [windows + 1, ...raised([largest, second], amount)];
+  });
 }
 
 function widened([low, high]: Range, share: number): Range {

@@ -1,4 +1,5 @@
 // The names in a window (destinations, programs, files), cut so that a model stays bounded.
+import { isZone, zoneOf } from './dns-zones.ts';
 import type { Window } from './telemetry.ts';
 
 /** Attacker-controlled names are kept up to this length; two that agree so far count as one. */
@@ -10,6 +11,8 @@ export interface Names {
   readonly destinations: readonly string[];
   readonly programs: readonly string[];
   readonly files: readonly string[];
+  /** Zones of the DNS that names were asked of. */
+  readonly zones: readonly string[];
 }
 
 /** Names in a window, each once, cut to the length that a model keeps. */
@@ -20,6 +23,7 @@ export function namesOf(window: Window): Names {
     destinations: unique(window.newDestinations.map((name) => cut(name, DESTINATION_CHARACTERS_MAX))),
     programs: unique(targets('exec')),
     files: unique(targets('open')),
+    zones: unique((window.dnsNames ?? []).map(zoneOf).filter(isZone)),
   };
 }
 

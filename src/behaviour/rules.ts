@@ -1,6 +1,7 @@
 // What needs no learning: behaviour that is unmistakable in one window, each with how grave it is and a reason for people.
 import type { Severity, Violation } from '../trust/index.ts';
 import { featuresOf } from './features.ts';
+import { askingViolations, type AskingLimits, memoryViolations } from './memory-rules.ts';
 import { LEARNING_WINDOWS, type Model } from './model-document.ts';
 import { programViolations } from './program-rules.ts';
 import { reachingCalls } from './reaching-calls.ts';
@@ -8,7 +9,7 @@ import { type CallArchitecture, syscallNumbers } from './syscall-names.ts';
 import type { AuditEvent, Window } from './telemetry.ts';
 
 /** Thresholds of the rules. */
-export interface BehaviourSettings {
+export interface BehaviourSettings extends AskingLimits {
   /** New destinations a second that are a scan, and the fewest that are one in a shorter window. */
   readonly scanDestinationsPerSecond: number;
   readonly scanDestinationsMin: number;
@@ -36,6 +37,11 @@ export const behaviourSettings: BehaviourSettings = {
   miningCpuShare: 0.9,
   // Compression and video coding make some hundreds; a miner about ten.
   miningCallsPerCpuSecond: 100,
+  refusedPerSecond: 32,
+  refusedMin: 16,
+  // Names of hosts in content networks have up to 40 characters, and a page asks for few of one zone.
+  tunnelNamesMin: 12,
+  tunnelCharactersMin: 40,
   allowedFiles: [],
 };
 
@@ -60,6 +66,8 @@ export function violationsOf(model: Model, window: Window, options: RuleOptions)
     ...forkViolations(model, window, options),
     ...programViolations(model, window.audit),
     ...miningViolations(model, window, options),
+    ...memoryViolations(model, window),
+    ...askingViolations(window, options.settings),
   ];
   const grave = (violation: Violation): number => SEVERITIES.indexOf(violation.severity);
   return found.sort((a, b) => grave(b) - grave(a));

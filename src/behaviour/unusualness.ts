@@ -1,5 +1,6 @@
 // How far a window lies outside of what a model has learnt, as one number and in words. Only + − × ÷ and comparison.
-import { featuresOf, type Features, shareNames, volumes } from './features.ts';
+import { amountsIn, measures, ZONE_MEASURE } from './asked-measures.ts';
+import { featuresOf, type Features, shareNames, type Volume, volumes } from './features.ts';
 import { mixtureOf } from './half-space-forest.ts';
 import { LEARNING_WINDOWS, type Model } from './model-document.ts';
 import { namesOf } from './names.ts';
@@ -42,6 +43,7 @@ export function unusualnessOf(model: Model, window: Window): Unusualness {
     ...newCalls(model, window),
     ...newNames(model, window),
     ...runSurprises(model, window),
+    ...measureSurprises(model, window),
     ...mixtureSurprises(model, features),
   ].filter(({ size }) => size > 0);
   let score = 0;
@@ -51,12 +53,20 @@ export function unusualnessOf(model: Model, window: Window): Unusualness {
 
 function volumeSurprises(model: Model, features: Features): Surprise[] {
   return volumes.map(({ name, floor }, index) => {
-    const amount = features.volumes[index] ?? 0;
-    const normal = model.peaks[index]?.[1] ?? 0;
-    const limit = VOLUME_BAND * (normal > floor ? normal : floor);
-    if (amount <= limit) return { size: 0, reason: '' };
-    return { size: 1 - limit / amount, reason: `${rounded(amount)} ${name}, where ${rounded(normal)} was normal` };
+    const [amount, normal] = [features.volumes[index] ?? 0, model.peaks[index]?.[1] ?? 0];
+    return volumeSurprise({ name, floor, amount, normal });
   });
+}
+
+interface Amount extends Volume {
+  readonly amount: number;
+  readonly normal: number;
+}
+
+function volumeSurprise({ name, floor, amount, normal }: Amount): Surprise {
+  const limit = VOLUME_BAND * (normal > floor ? normal : floor);
+  if (amount <= limit) return { size: 0, reason: '' };
+  return { size: 1 - limit / amount, reason: `${rounded(amount)} ${name}, where ${rounded(normal)} was normal` };
 }
 
 function shareSurprises(model: Model, features: Features): Surprise[] {
@@ -83,7 +93,23 @@ function newNames(model: Model, window: Window): Surprise[] {
     novelty('programs', fresh(names.programs, model.programs), 0.5),
     novelty('watched files', fresh(names.files, model.files), 0.5),
     novelty('destinations', fresh(names.destinations, model.destinations), 2),
+    // Only where names were read while the model learnt.
+    novelty('DNS zones', areZonesKnown(model) ? fresh(names.zones, model.zones) : [], 2),
   ];
+}
+
+function areZonesKnown(model: Model): boolean {
+  return (model.measures[ZONE_MEASURE]?.[0] ?? 0) >= LEARNING_WINDOWS;
+}
+
+/** A measure speaks once it was learnt in as many windows as it takes to know anything. */
+function measureSurprises(model: Model, window: Window): Surprise[] {
+  return amountsIn(window).map((amount, index) => {
+    const [windows, , normal] = model.measures[index] ?? [0, 0, 0];
+    if (amount === null || windows < LEARNING_WINDOWS) return { size: 0, reason: '' };
+    const { name, floor } = measures[index] ?? { name: '', floor: 0 };
+    return volumeSurprise({ name, floor, amount, normal });
+  });
 }
 
 /** Only where runs were counted while the model learnt: what was never asked is not news. */

@@ -77,12 +77,27 @@ function show(out: Output, workloads: readonly WorkloadDocument[]): void {
       `${usage?.pids ?? 0}/${effective?.pids ?? 0}`,
       effective?.network ?? '-',
       `↓${formatRate((usage?.rxBytesPerSecond ?? 0) * 8)} ↑${formatRate((usage?.txBytesPerSecond ?? 0) * 8)}`,
+      `${(usage?.connectionsPerSecond ?? 0).toFixed(0)}/s`,
       `${(usage?.syscallsPerSecond ?? 0).toFixed(0)}/s`,
       workload.driver ?? '-',
     ];
   });
   out.table(
-    ['NAME', 'STATE', 'SCORE', 'TIER', 'ODD', 'CPU', 'MEMORY', 'PIDS', 'NETWORK', 'TRAFFIC', 'CALLS', 'SANDBOX'],
+    [
+      'NAME',
+      'STATE',
+      'SCORE',
+      'TIER',
+      'ODD',
+      'CPU',
+      'MEMORY',
+      'PIDS',
+      'NETWORK',
+      'TRAFFIC',
+      'FLOWS',
+      'CALLS',
+      'SANDBOX',
+    ],
     rows,
   );
 }

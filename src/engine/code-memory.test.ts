@@ -59,7 +59,7 @@ describe('the memory of code', () => {
     expect([runs.windows, forest.now]).toEqual([0, []]);
     store.models.put({ artifactDigest: 'sha256:old', document: { ...rest, version: 1, windows: 99 }, updatedMs: 1 });
     store.models.put({ artifactDigest: 'sha256:bad', document: { ...rest, version: 9, windows: 99 }, updatedMs: 1 });
-    expect(memory.baselineOf('sha256:old', 'runc').model).toMatchObject({ version: 2, windows: 99 });
+    expect(memory.baselineOf('sha256:old', 'runc').model).toMatchObject({ version: 3, windows: 99 });
     expect(memory.baselineOf('sha256:bad', 'runc').model).toEqual(createModel(architecture));
   });
 

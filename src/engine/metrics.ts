@@ -40,6 +40,21 @@ const perWorkload: readonly {
     help: 'System calls in the last window',
     of: ({ usage }) => usage?.syscallsPerSecond ?? 0,
   },
+  {
+    name: 'provost_workload_connections_per_second',
+    help: 'Connections that it began in the last window',
+    of: ({ usage }) => usage?.connectionsPerSecond ?? 0,
+  },
+  {
+    name: 'provost_workload_refused_connections_per_second',
+    help: 'Connections that others refused to it in the last window',
+    of: ({ usage }) => usage?.refusedPerSecond ?? 0,
+  },
+  {
+    name: 'provost_workload_dns_questions_per_second',
+    help: 'Questions to the DNS in the last window',
+    of: ({ usage }) => usage?.dnsQuestionsPerSecond ?? 0,
+  },
   { name: 'provost_workload_running', help: '1 while it runs', of: ({ instance }) => (instance === null ? 0 : 1) },
 ];
 

@@ -29,7 +29,7 @@ export async function monitorRuntimeBehavior(
   const { instance } = running;
   if (instance === null) return;
   endOverride(context, running, context.clock.nowMs());
-  const metrics = collectMetrics(context, instance, network);
+  const metrics = collectMetrics(context, running, instance, network);
   const verdict = detectAnomaly(context, running, instance, metrics);
   const { before, step } = updateTrustScore(context, running, instance, { verdict, metrics });
   running.anomaly = verdict.anomaly;
@@ -43,7 +43,12 @@ export async function monitorRuntimeBehavior(
   await keepPromises(context, running, instance);
 }
 
-function collectMetrics(context: EngineContext, instance: Instance, network: NetworkStats | null): Window {
+function collectMetrics(
+  context: EngineContext,
+  running: Running,
+  instance: Instance,
+  network: NetworkStats | null,
+): Window {
   const nowMs = context.clock.nowMs();
   const stats = instance.sandbox.stats();
   const window = collectWindow({
@@ -52,6 +57,7 @@ function collectMetrics(context: EngineContext, instance: Instance, network: Net
     before: { stats: instance.stats, network: instance.netStats },
     after: { stats, network },
     reading: instance.reading,
+    memory: instance.sandbox.takeMemoryLook({ nowMs, logging: running.standing.grant.logging, stats }),
     driver: instance.sandbox.record.driver,
   });
   instance.windowStartMs = nowMs;
@@ -137,6 +143,9 @@ function usageOf(metrics: Window): UsageDocument {
     readBytesPerSecond: metrics.readBytes / seconds,
     writeBytesPerSecond: metrics.writeBytes / seconds,
     syscallsPerSecond: calls / seconds,
+    ...(metrics.begunFlows === undefined ? {} : { connectionsPerSecond: metrics.begunFlows / seconds }),
+    ...(metrics.rebuffedFlows === undefined ? {} : { refusedPerSecond: metrics.rebuffedFlows / seconds }),
+    ...(metrics.dnsQuestions === undefined ? {} : { dnsQuestionsPerSecond: metrics.dnsQuestions / seconds }),
   };
 }
 

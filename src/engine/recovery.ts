@@ -1,6 +1,6 @@
 // After a crash: adopts what runs, clears away what does not, and lets nothing keep more than its last logged grant.
 import { messageOf } from '../base/index.ts';
-import { clearOrphans, type SandboxRecord, UNKNOWN_EXIT_CODE } from '../sandbox/index.ts';
+import { clearOrphans, type NetworkStats, type SandboxRecord, UNKNOWN_EXIT_CODE } from '../sandbox/index.ts';
 import type { InstanceRow, WorkloadRow } from '../store/index.ts';
 import { assess } from './assessing.ts';
 import type { EngineContext } from './context.ts';
@@ -102,7 +102,7 @@ async function recoverInstance(context: EngineContext, running: Running, row: In
     network: (await context.network.mode(row.id)) ?? { network: 'isolated', rateBitsPerSecond: null },
     windowStartMs: nowMs,
     stats: sandbox.stats(),
-    netStats: null,
+    netStats: await countedSoFar(context, row.id),
     reading: null,
     pendingSinceMs: null,
   };
@@ -113,6 +113,12 @@ async function recoverInstance(context: EngineContext, running: Running, row: In
   if (running.revision.mode === 'enforce') await applyLive(context, running, grant);
   await restoreFrozenState(running, instance, document);
   context.watchExit(running, instance);
+}
+
+/** What the link counted before is not of the window that begins; destinations of the last minute are: nobody has judged them. */
+async function countedSoFar(context: EngineContext, id: string): Promise<NetworkStats | null> {
+  const stats = (await context.network.stats()).get(id);
+  return stats === undefined ? null : { ...stats, destinations: [] };
 }
 
 function deadlineOf({ grant }: InstanceDocument, startedMs: number): number | null {

@@ -1,6 +1,7 @@
 // The contract of a driver: how the engine makes, limits, watches and ends a sandbox, whatever runs it.
 import { ProvostError } from '../base/index.ts';
-import type { BindMount, Isolation, LiveGrant, PortMapping } from '../policy/index.ts';
+import type { MemoryLook } from '../behaviour/index.ts';
+import type { BindMount, Isolation, LiveGrant, Logging, PortMapping } from '../policy/index.ts';
 
 export type SandboxErrorCode =
   | 'SANDBOX_RUNTIME_MISSING'
@@ -110,6 +111,14 @@ export interface SandboxRecord {
 }
 
 /** One running confinement. */
+/** The end of a window, as far as it decides whether to look at memory. */
+export interface LookOccasion {
+  readonly nowMs: number;
+  readonly logging: Logging;
+  /** Counters that were just read. */
+  readonly stats: SandboxStats;
+}
+
 export interface Sandbox {
   readonly record: SandboxRecord;
   /** Id of its v2 cgroup: what the sensor keys by. */
@@ -131,6 +140,8 @@ export interface Sandbox {
   /** Resolves once the first process has ended. */
   wait(): Promise<Exit>;
   stats(): SandboxStats;
+  /** What the last look at the memory of its processes found, once; null in most windows, and where the host sees none of it (gVisor). */
+  takeMemoryLook(occasion: LookOccasion): MemoryLook | null;
   /** Attaches to the workload's standard streams; for `run -i -t`. */
   attachSocketPath(): string | null;
   /** Sets the size of the workload's terminal. */
@@ -175,6 +186,17 @@ export interface NetworkStats {
   readonly txPackets: number;
   readonly droppedPackets: number;
   readonly destinations: readonly string[];
+  /** Connections that the workload began, a try that the rules refuse each time that it is made. */
+  readonly begunFlows: number;
+  /** Of its connections, those that the other side refused: by a reset before they stood, or by an ICMP error. */
+  readonly rebuffedFlows: number;
+  /** Questions to the DNS over UDP, to whomever; all are counted, and the names of most can be read. */
+  readonly questions: number;
+  readonly questionsRead: number;
+  /** Malformed, too many at a time, or asked while nobody read. */
+  readonly questionsMissed: number;
+  /** Names of the latest that were read, in the order in which they were asked for; attacker-controlled, cleaned, at most 256 characters each. */
+  readonly recentNames: readonly string[];
 }
 
 /** The network of one home: one nft table, a link a workload. */

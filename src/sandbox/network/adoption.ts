@@ -5,10 +5,10 @@ import { addressBytes, linkPrefix, shaperName } from './addresses.ts';
 import { type Element, ignoring, linkKey, listElements, type SetName } from './elements.ts';
 import { type Link, listLinks } from './link.ts';
 import type { NetlinkSocket } from './netlink.ts';
-import { ownElements, readAlias, type WorkloadLink } from './workload-link.ts';
+import { COUNTING_SETS, ownElements, readAlias, type WorkloadLink } from './workload-link.ts';
 
 /** Sets whose elements belong to workloads. */
-const OWNED_SETS: readonly SetName[] = ['open', 'address', 'refused', 'allow', 'published', 'published_any'];
+const OWNED_SETS: readonly SetName[] = ['open', 'address', ...COUNTING_SETS, 'allow', 'published', 'published_any'];
 
 interface Home {
   readonly route: NetlinkSocket;
@@ -56,10 +56,14 @@ function readLinkOf(device: Link, devices: readonly Link[], elements: readonly E
       name,
       index,
       shaperIndex: devices.find((other) => other.name === shaperName(name))?.index ?? null,
-      elements: [...own, ...held.filter(({ set }) => set !== 'open' && set !== 'address' && set !== 'refused')],
+      elements: [...own, ...held.filter(({ set }) => !isOwn(set) && set !== 'open')],
       isOpen: held.some(({ set }) => set === 'open'),
     },
   ];
+}
+
+function isOwn(set: SetName): boolean {
+  return set === 'address' || COUNTING_SETS.some((counting) => counting === set);
 }
 
 /** Whether an element stands for this link: by its name, or by the address that it leads to. */

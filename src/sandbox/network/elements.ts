@@ -10,12 +10,16 @@ export type SetName =
   | 'open'
   | 'address'
   | 'refused'
+  | CountingSet
   | 'allow'
   | 'guarded'
   | 'seen'
   | 'seen_other'
   | 'published'
   | 'published_any';
+
+/** Sets that hold every link, for their counters. */
+export type CountingSet = 'begun' | 'rebuffed' | 'asked';
 
 /** One element: its key, and in a map what the key leads to. */
 export interface Element {
@@ -58,9 +62,17 @@ export function commit(socket: NetlinkSocket, table: string, { add = [], remove 
   if (changes.length > 0) transact(socket, changes);
 }
 
-/** Removes what is there of these elements, each for itself. */
+/** Removes what is there of these elements, in one change: the kernel waits for every CPU when one fails, so that first it is asked. */
 export function removeFound(socket: NetlinkSocket, table: string, elements: readonly Element[]): void {
-  for (const element of elements) {
+  const found = elements.filter((element) => hasElement(socket, table, element));
+  try {
+    commit(socket, table, { remove: found });
+    return;
+  } catch (error) {
+    if (!(error instanceof NetlinkRefusal) || error.errno !== constants.errno.ENOENT) throw error;
+  }
+  // Somebody else took one of them away meanwhile: each for itself.
+  for (const element of found) {
     ignoring(constants.errno.ENOENT, () => commit(socket, table, { remove: [element] }));
   }
 }

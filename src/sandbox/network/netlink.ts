@@ -1,4 +1,6 @@
 // A netlink socket spoken to in-process: a request costs microseconds where `ip` or `nft` cost a process.
+import { constants } from 'node:os';
+
 import koffi from 'koffi';
 
 import { exitStatus } from '../../base/index.ts';
@@ -166,6 +168,19 @@ export class NetlinkSocket implements Disposable {
     return found;
   }
 
+  /**
+   * Gives the body of each message of a type that the kernel sent unasked and that waits, at most so many datagrams; each is valid only
+   * during the call. What the kernel had no room for is lost.
+   */
+  takeWaiting(type: number, datagramsMax: number, visit: (body: Buffer) => void): void {
+    for (let taken = 0; taken < datagramsMax; taken++) {
+      const received = Number(call.recv(this.#descriptor, this.#buffer, this.#buffer.length, MSG_DONTWAIT));
+      const isLost = received < 0 && koffi.errno() === constants.errno.ENOBUFS;
+      if (received < 0 && !isLost) return;
+      if (!isLost) for (const frame of this.#framesIn(received)) if (frame.type === type) visit(frame.body);
+    }
+  }
+
   [Symbol.dispose](): void {
     call.close(this.#descriptor);
   }
@@ -219,6 +234,10 @@ export class NetlinkSocket implements Disposable {
   #receive(): readonly Frame[] {
     const received = Number(call.recv(this.#descriptor, this.#buffer, this.#buffer.length, 0));
     if (received < 0) throw refusedCall('recv');
+    return this.#framesIn(received);
+  }
+
+  #framesIn(received: number): readonly Frame[] {
     const frames: Frame[] = [];
     for (let at = 0; at + HEADER_BYTES <= received;) {
       const length = this.#buffer.readUInt32LE(at);

@@ -29,6 +29,7 @@ import { endForwarding, guardForwarding, uplinkMtu } from './forwarding.ts';
 import { findLink, listLinks } from './link.ts';
 import { netlinkFamily, NetlinkRefusal, type NetlinkSocket, openNetlink } from './netlink.ts';
 import { verifyPortsFree } from './ports.ts';
+import { QuestionLog } from './question-log.ts';
 import { loadRuleset, rulesetOf } from './ruleset.ts';
 import { releaseOtherSubnets, reservedSubnet, reserveSubnet } from './subnet.ts';
 import { LinkTelemetry } from './telemetry.ts';
@@ -71,18 +72,21 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   const prefix = linkPrefix(homeId);
   const route = openNetlink(netlinkFamily.route);
   const netfilter = openNetlink(netlinkFamily.netfilter);
+  let questionLog: QuestionLog | null = null;
   try {
     const isUsed = listLinks(route).some(({ name }) => name.startsWith(prefix));
     const wanted = options.subnet === undefined ? null : parseSubnet(options.subnet);
     const reserved = reservedSubnet(route, homeId);
     const subnet = reserved !== null && (isUsed || wanted === null) ? reserved : reserveSubnet(route, homeId, wanted);
     releaseOtherSubnets(route, homeId, subnet);
-    const network = new HomeNetwork({ ...options, table, subnet, route, netfilter });
+    questionLog = new QuestionLog(homeId);
+    const network = new HomeNetwork({ ...options, table, subnet, route, netfilter, questionLog });
     await network.take();
     return network;
   } catch (error) {
     route[Symbol.dispose]();
     netfilter[Symbol.dispose]();
+    questionLog?.[Symbol.dispose]();
     throw error;
   }
 }
@@ -93,6 +97,7 @@ interface Parts {
   readonly subnet: Subnet;
   readonly route: NetlinkSocket;
   readonly netfilter: NetlinkSocket;
+  readonly questionLog: QuestionLog;
   readonly onRepair?: () => void;
 }
 
@@ -218,7 +223,7 @@ class HomeNetwork implements Network {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { route, netfilter, homeId, table } = this.#parts;
+    const { route, netfilter, questionLog, homeId, table } = this.#parts;
     try {
       const { links, strayDevices } = findLinks(this.#parts);
       if (links.length > 0) return;
@@ -229,6 +234,7 @@ class HomeNetwork implements Network {
     } finally {
       route[Symbol.dispose]();
       netfilter[Symbol.dispose]();
+      questionLog[Symbol.dispose]();
     }
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { needs } from '../../../test/needs.ts';
 import { parseSubnet } from './addresses.ts';
 import { droppingChains } from './findings.ts';
+import { questionGroup } from './question-log.ts';
 import { loadRuleset, rulesetOf, runNft } from './ruleset.ts';
 
 const subnet = parseSubnet('100.70.16.0/20');
@@ -12,6 +13,18 @@ describe('the table of a home', () => {
     expect(comment).toMatch(/^provost 100\.70\.16\.0\/20 [0-9a-f]{12}$/);
     expect(script).toContain(`comment "${comment}"`);
     expect(rulesetOf('a1b2c3', parseSubnet('10.0.0.0/20')).comment).not.toBe(comment);
+  });
+
+  it('hands questions to the group of its own home, with its own prefix, bounded in number and length', () => {
+    const { script } = rulesetOf('a1b2c3', subnet);
+    const [, pace, prefix, group, bytes] =
+      /limit rate (\S+) burst \d+ packets \} log prefix "(\w+)" group (\d+) snaplen (\d+)/.exec(script) ?? [];
+    expect([pace, prefix, bytes]).toEqual(['200/second', 'pva1b2c3', '384']);
+    expect(Number(group)).toBe(questionGroup('a1b2c3'));
+    const groups = Array.from({ length: 200 }, (_, n) => questionGroup(`home${n}`));
+    expect(Math.min(...groups)).toBeGreaterThanOrEqual(1024);
+    expect(Math.max(...groups)).toBeLessThanOrEqual(65_535);
+    expect(new Set(groups).size).toBeGreaterThan(190);
   });
 
   it.skipIf(needs('root', 'nft'))('is one that nft takes', async () => {

@@ -5,11 +5,17 @@ import { spawn } from 'node:child_process';
 import { exitStatus, messageOf, sha256Hex } from '../../base/index.ts';
 import { SandboxError } from '../driver.ts';
 import { formatSubnet, linkPrefix, type Subnet, tableName } from './addresses.ts';
+import { DNS_PORT } from './dns-question.ts';
+import { questionGroup, questionPrefix } from './question-log.ts';
 
 /** How long a destination stays in `seen` after the last new connection to it. */
 const SEEN_FOR = '1m';
 /** New destinations that one workload may enter: a scan of its own cannot fill the set for the others. */
 const SEEN_PACE = '50/second burst 512 packets';
+/** DNS questions that one workload may have read: a flood of its own cannot hide those of the others, and none costs more than this. */
+const ASKING_PACE = '200/second burst 400 packets';
+/** Bytes of a question that are read: headers of 88 bytes at most, 12 of DNS, 255 of name and 4 more. */
+const QUESTION_BYTES = 384;
 /** Entries of `seen`, over all workloads of the home: about 8 MiB of kernel memory at worst. */
 const SEEN_ENTRIES_MAX = 65_535;
 const LINKS_MAX = 4096;
@@ -24,15 +30,23 @@ export interface Ruleset {
 
 /** Writes the table of home `homeId` whose workloads have addresses of `subnet`; loading it replaces a table of the same name. */
 export function rulesetOf(homeId: string, subnet: Subnet): Ruleset {
-  const body = bodyOf(`"${linkPrefix(homeId)}*"`, formatSubnet(subnet));
+  const body = bodyOf(homeId, formatSubnet(subnet));
   const comment = `provost ${formatSubnet(subnet)} ${sha256Hex(body).slice(0, LAYOUT_LETTERS)}`;
   const table = `table inet ${tableName(homeId)}`;
   return { comment, script: `${table}\ndelete ${table}\n${table} {\n  comment "${comment}"\n${body}}\n` };
 }
 
 /** `ours` matches the links of this home, `"pv*"` those of every home. */
-function bodyOf(ours: string, subnet: string): string {
-  return [SETS, refusing(ours), sendingChains(ours), passingChains(ours), translatingChains(ours, subnet)].join('\n');
+function bodyOf(homeId: string, subnet: string): string {
+  const ours = `"${linkPrefix(homeId)}*"`;
+  return [
+    SETS,
+    refusing(ours),
+    counting(homeId),
+    sendingChains(ours),
+    passingChains(ours),
+    translatingChains(ours, subnet),
+  ].join('\n');
 }
 
 /** What other chains jump to. */
@@ -48,6 +62,27 @@ function refusing(ours: string): string {
   chain note {
     meta l4proto { tcp, udp } update @pace { iifname limit rate ${SEEN_PACE} } update @seen { iifname . ip daddr . meta l4proto . th dport }
     meta l4proto != { tcp, udp } update @pace { iifname limit rate ${SEEN_PACE} } update @seen_other { iifname . ip daddr . meta l4proto }
+  }
+`;
+}
+
+/** What the workload asks of others and what they answer: counted by link, refused nothing. */
+function counting(homeId: string): string {
+  return `  # A packet without a connection begins one; one that is repeated because nobody answered has one already.
+  chain beginning {
+    ct status & confirmed == 0 iifname @begun
+  }
+
+  # Every question is counted; its name is read by whoever listens to the group.
+  chain asking {
+    iifname @asked
+    update @asking_pace { iifname limit rate ${ASKING_PACE} } log prefix "${questionPrefix(homeId)}" group ${questionGroup(homeId)} snaplen ${QUESTION_BYTES} queue-threshold 1
+  }
+
+  # Somebody would not have it: a reset before the connection stood, or an error other than "too big".
+  chain rebuffing {
+    tcp flags & rst == rst ct direction reply ct status & assured == 0 oifname @rebuffed
+    icmp type destination-unreachable icmp code != frag-needed ct state related oifname @rebuffed
   }
 `;
 }
@@ -72,6 +107,8 @@ function sendingChains(ours: string): string {
     ct direction reply ct state established return
     meta l4proto icmp ct state related return
     ct state new jump note
+    ct state new jump beginning
+    udp dport ${DNS_PORT} jump asking
     iifname . ip daddr . meta l4proto . th dport @allow return
     ip daddr 169.254.0.0/16 jump refuse
     fib daddr type != unicast jump refuse
@@ -124,6 +161,7 @@ function passingChains(ours: string): string {
     oifname != ${ours} return
     meta nfproto != ipv4 jump refuse
     oifname != @open jump refuse
+    jump rebuffing
   }
 `;
 }
@@ -160,6 +198,11 @@ const SETS = `
   set address { type ifname . ipv4_addr; }
   # Every link, with the count of packets refused on it.
   set refused { type ifname; counter; }
+  # Every link, with the count of connections that its workload began, of those that were refused to it, of questions that it asked.
+  set begun { type ifname; counter; }
+  set rebuffed { type ifname; counter; }
+  set asked { type ifname; counter; }
+  set asking_pace { type ifname; flags dynamic,timeout; timeout ${SEEN_FOR}; size ${LINKS_MAX}; }
   # Destinations that the policy allows although they are the host's own or another workload's.
   set allow { type ifname . ipv4_addr . inet_proto . inet_service; }
   # Links of the host on which Provost turned forwarding on.
@@ -183,7 +226,7 @@ export async function loadRuleset(script: string): Promise<void> {
   if (code === 0) return;
   throw new SandboxError('SANDBOX_NETWORK', `nft refused the network rules: ${stderr.trim().slice(0, 400)}`, {
     exit: exitStatus.unavailable,
-    hint: 'A kernel with nf_tables (NAT, fib, ct) and nft 1.0 or newer are needed; see `provost doctor`.',
+    hint: 'A kernel with nf_tables (NAT, fib, ct, log, nfnetlink_log) and nft 1.0 or newer are needed; see `provost doctor`.',
   });
 }
 

@@ -39,16 +39,19 @@ export interface WorkloadLink {
   isOpen: boolean;
 }
 
+/** Sets in which every link is, for their counters. */
+export const COUNTING_SETS = ['refused', 'begun', 'rebuffed', 'asked'] as const;
+
 /** The element that lets a link send and receive. */
 export function openElement(name: string): Element {
   return { set: 'open', key: linkKey(name) };
 }
 
-/** The elements that every link has: its one address, and its count of refused packets. */
+/** The elements that every link has: its one address, and its counters. */
 export function ownElements(name: string, address: number): readonly Element[] {
   return [
     { set: 'address', key: addressKey(name, address) },
-    { set: 'refused', key: linkKey(name) },
+    ...COUNTING_SETS.map((set) => ({ set, key: linkKey(name) })),
   ];
 }
 

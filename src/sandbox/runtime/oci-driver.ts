@@ -22,6 +22,7 @@ import { exitLeftBehind, OciSandbox } from './oci-sandbox.ts';
 import { isSameProcess, processStartTicks } from './process-identity.ts';
 import { findInPath } from './runtime-probe.ts';
 import { chooseRuntime, type ProbeMemory, type Runtime } from './runtimes.ts';
+import { LookQueue } from '../telemetry/memory-watch.ts';
 import { openLayerWrites } from '../rootfs/writable-layer.ts';
 import { openStage, removeStage, scratchDirOf, type StageTools } from './stage.ts';
 
@@ -74,6 +75,7 @@ export class OciDriver implements Driver {
   readonly #runtime: OciRuntime;
   readonly #settings: DriverSettings;
   /** Found once: to look again would start a process for each sandbox. */
+  readonly #looks = new LookQueue();
   #found: Tools | null = null;
 
   constructor(runtime: OciRuntime, settings: DriverSettings) {
@@ -188,6 +190,7 @@ export class OciDriver implements Driver {
       record,
       group,
       terminal,
+      looks: this.telemetry.has('syscalls') ? this.#looks : null,
       exitWatch: openExitWatch(record),
       openWrites: () => openLayerWrites(scratchDirOf(record)),
       isStarted: start === null,

@@ -1,11 +1,13 @@
 // One running container of an OCI runtime: limits by its groups, start by its runtime, its end by conmon's exit file.
 import { openSync, closeSync, writeSync, constants } from 'node:fs';
 import { exitStatus } from '../../base/index.ts';
+import type { MemoryLook } from '../../behaviour/index.ts';
 import type { LiveGrant } from '../../policy/index.ts';
 import type { CgroupGroup } from '../cgroup/group.ts';
 import {
   type Effective,
   type Exit,
+  type LookOccasion,
   type Sandbox,
   SandboxError,
   type SandboxRecord,
@@ -13,6 +15,7 @@ import {
 } from '../driver.ts';
 import { readExitFile, runLayout } from './conmon.ts';
 import type { LayerWrites } from '../rootfs/writable-layer.ts';
+import { type LookQueue, MemoryWatch } from '../telemetry/memory-watch.ts';
 import type { ExitWatch } from './exit-watch.ts';
 import { isSameProcess } from './process-identity.ts';
 
@@ -26,6 +29,8 @@ export interface OciSandboxParts {
   /** Threads of the runtime itself that share the group with the workload's; not part of what is granted. */
   readonly pidsOfRuntime: number;
   readonly terminal: boolean;
+  /** Where looks at its memory wait for their turn; null when its processes are not the workload's own. */
+  readonly looks: LookQueue | null;
   /** False for a sandbox that waits for its `start`; true for one that was found running. */
   readonly isStarted: boolean;
   /** The runtime needs CPU of the workload's grant to start it: that of the first second is given at once. */
@@ -41,6 +46,7 @@ export class OciSandbox implements Sandbox {
   readonly record: SandboxRecord;
   readonly cgroupId: bigint;
   readonly #parts: OciSandboxParts;
+  readonly #memory: MemoryWatch | null;
   readonly #exit: Promise<Exit>;
   readonly #ended = new AbortController();
   #isRemoved = false;
@@ -55,6 +61,7 @@ export class OciSandbox implements Sandbox {
     this.record = parts.record;
     this.cgroupId = BigInt(parts.record.cgroupId);
     this.#parts = parts;
+    this.#memory = parts.looks === null ? null : new MemoryWatch(parts.looks, () => parts.group.processes());
     this.#isStarted = parts.isStarted;
     this.#exit = parts.exitWatch.exited.then((exit) => {
       this.#ended.abort();
@@ -117,6 +124,10 @@ export class OciSandbox implements Sandbox {
     // Threads of the runtime are within what it was given beside the grant, and say nothing of the workload.
     const pids = this.#parts.pidsOfRuntime === 0 ? stats.pids : Math.max(1, stats.pids - this.#parts.pidsOfRuntime);
     return { ...stats, pids, writeBytes: Math.max(stats.writeBytes, this.#writes?.bytes() ?? 0) };
+  }
+
+  takeMemoryLook(occasion: LookOccasion): MemoryLook | null {
+    return this.#isStarted && this.#memory !== null ? this.#memory.take(occasion) : null;
   }
 
   attachSocketPath(): string | null {

@@ -23,6 +23,12 @@ const network: NetworkStats = {
   txPackets: 2,
   droppedPackets: 0,
   destinations: ['10.0.0.1:80/tcp'],
+  begunFlows: 10,
+  rebuffedFlows: 2,
+  questions: 5,
+  questionsRead: 4,
+  questionsMissed: 1,
+  recentNames: ['one.test', 'two.test', 'three.test', 'four.test'],
 };
 const sources: WindowSources = {
   startMs: 1000,
@@ -54,6 +60,7 @@ describe('collectWindow', () => {
       throttledMs: 10,
       memoryBytes: 500,
       memoryPeakBytes: 2000,
+      memoryGrownBytes: 0,
       majorFaults: 0,
       minorFaults: 10,
       memoryLimitHits: 0,
@@ -67,10 +74,20 @@ describe('collectWindow', () => {
       txPackets: 1,
       droppedPackets: 0,
       newDestinations: ['10.0.0.2:443/tcp'],
+      begunFlows: 0,
+      rebuffedFlows: 0,
+      dnsQuestions: 0,
+      dnsMissed: 0,
+      dnsNames: [],
       syscalls: new Map([[0, 7]]),
       audit: [{ timeMs: 2000, kind: 'destination', comm: '', pid: 0, target: '10.0.0.2:443/tcp' }],
       coverage: 1,
     });
+  });
+
+  it('gives by how much memory grew', () => {
+    const after = { stats: { ...stats, memoryBytes: 5000 }, network };
+    expect(collectWindow({ ...sources, after }).memoryGrownBytes).toBe(4000);
   });
 
   it('takes a counter that went back for one that was started anew', () => {
@@ -121,6 +138,55 @@ describe('collectWindow', () => {
         expect(Math.min(...numbers)).toBeGreaterThanOrEqual(0);
       }),
     );
+  });
+
+  it('gives what was asked of others, each name once and none of the window before', () => {
+    const later = {
+      ...network,
+      begunFlows: 14,
+      rebuffedFlows: 5,
+      questions: 9,
+      questionsRead: 7,
+      questionsMissed: 2,
+      recentNames: ['three.test', 'four.test', 'new.test', 'one.test', 'new.test'],
+    };
+    expect(collectWindow({ ...sources, after: { stats, network: later } })).toMatchObject({
+      begunFlows: 4,
+      rebuffedFlows: 3,
+      dnsQuestions: 4,
+      dnsMissed: 1,
+      dnsNames: ['new.test', 'one.test'],
+      audit: [
+        { kind: 'question', target: 'new.test' },
+        { kind: 'question', target: 'one.test' },
+      ],
+    });
+  });
+
+  it('says nothing of what was asked where there is no link, which is not the same as nothing', () => {
+    const window = collectWindow({ ...sources, after: { stats, network: null } });
+    expect(window.begunFlows).toBeUndefined();
+    expect(window.dnsNames).toBeUndefined();
+  });
+
+  it('bounds the names that a window carries', () => {
+    const recentNames = Array.from({ length: 1024 }, (_, n) => `n${n}.test`);
+    const after = { stats, network: { ...network, questionsRead: 2000, recentNames } };
+    const window = collectWindow({ ...sources, after });
+    expect(window.dnsNames).toHaveLength(256);
+    expect(window.audit).toHaveLength(64);
+  });
+
+  it('carries a look at memory only where somebody looked', () => {
+    const memory = {
+      anonymousExecutableBytes: 4096,
+      writableExecutableBytes: 0,
+      changedCodePages: 0,
+      processes: ['x'],
+      isWhole: true,
+    };
+    expect(collectWindow({ ...sources, memory }).memoryLook).toBe(memory);
+    expect(collectWindow({ ...sources, memory: null })).not.toHaveProperty('memoryLook');
   });
 
   it('bounds the destinations that a window carries', () => {

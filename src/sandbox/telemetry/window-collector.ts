@@ -1,5 +1,5 @@
 // Two readings of cumulative counters in, one window out: pure.
-import type { AuditEvent, Window } from '../../behaviour/index.ts';
+import type { AuditEvent, MemoryLook, Window } from '../../behaviour/index.ts';
 import type { DriverName, NetworkStats, SandboxStats } from '../driver.ts';
 import type { SensorReading } from '../sensor.ts';
 
@@ -9,8 +9,10 @@ const CGROUP_ONLY_COVERAGE = 0.5;
 const ACTIVE_CPU_SHARE = 0.01;
 /** New destinations that a window carries: far above what any rule counts to. */
 const DESTINATIONS_MAX = 1024;
-/** Of these, so many are audit events too. */
-const DESTINATION_EVENTS_MAX = 64;
+/** Names asked of the DNS that a window carries, each once. */
+const DNS_NAMES_MAX = 256;
+/** Of the new destinations, and of the names, so many are audit events too. */
+const HOST_END_EVENTS_MAX = 64;
 /** Under gVisor the host sees the calls of its kernel, not those of the workload: they say nothing of it. */
 const UNSEEN_DRIVERS: ReadonlySet<DriverName> = new Set(['gvisor']);
 
@@ -29,6 +31,8 @@ export interface WindowSources {
   readonly before: CounterSnapshot;
   readonly after: CounterSnapshot;
   readonly reading: SensorReading | null;
+  /** What a look at the memory of its processes found; null or absent when nobody looked in this window. */
+  readonly memory?: MemoryLook | null;
   readonly driver: DriverName;
 }
 
@@ -41,6 +45,7 @@ export function collectWindow(sources: WindowSources): Window {
   const { startMs, endMs, before, after, driver } = sources;
   const reading = UNSEEN_DRIVERS.has(driver) ? null : sources.reading;
   const newDestinations = arrivals(before.network, after.network);
+  const asks = asksOf(before.network, after.network);
   return {
     startMs,
     durationMs: Math.max(0, endMs - startMs),
@@ -48,6 +53,7 @@ export function collectWindow(sources: WindowSources): Window {
     throttledMs: grown(before.stats.throttledUsec, after.stats.throttledUsec) / US_PER_MS,
     memoryBytes: after.stats.memoryBytes,
     memoryPeakBytes: after.stats.memoryPeakBytes,
+    memoryGrownBytes: Math.max(0, after.stats.memoryBytes - before.stats.memoryBytes),
     majorFaults: grown(before.stats.majorFaults, after.stats.majorFaults),
     minorFaults: grown(before.stats.minorFaults, after.stats.minorFaults),
     memoryLimitHits: grown(before.stats.memoryLimitHits, after.stats.memoryLimitHits),
@@ -57,10 +63,16 @@ export function collectWindow(sources: WindowSources): Window {
     pids: after.stats.pids,
     ...trafficOf(before.network, after.network),
     newDestinations,
+    ...asks,
+    ...(sources.memory === undefined || sources.memory === null ? {} : { memoryLook: sources.memory }),
     syscalls: reading?.syscalls ?? new Map<number, number>(),
     ...(reading?.compatCalls === undefined ? {} : { compatCalls: reading.compatCalls }),
     ...(reading?.grams === undefined ? {} : { grams: reading.grams }),
-    audit: [...(reading?.audit ?? []), ...destinationEvents(newDestinations, endMs)],
+    audit: [
+      ...(reading?.audit ?? []),
+      ...hostEndEvents('destination', newDestinations, endMs),
+      ...hostEndEvents('question', asks?.dnsNames ?? [], endMs),
+    ],
     coverage: Math.max(CGROUP_ONLY_COVERAGE, reading?.kept ?? 0),
   };
 }
@@ -101,9 +113,23 @@ function arrivals(before: NetworkStats | null, after: NetworkStats | null): read
   return after.destinations.filter((destination) => !known.has(destination)).slice(0, DESTINATIONS_MAX);
 }
 
-function destinationEvents(destinations: readonly string[], timeMs: number): AuditEvent[] {
+type Asks = Required<Pick<Window, 'begunFlows' | 'rebuffedFlows' | 'dnsQuestions' | 'dnsMissed' | 'dnsNames'>>;
+
+/** Absent without a link: that nobody looked is told apart from that nothing was asked. */
+function asksOf(before: NetworkStats | null, after: NetworkStats | null): Asks | null {
+  if (after === null) return null;
+  const read = grown(before?.questionsRead ?? 0, after.questionsRead);
+  const names = after.recentNames;
+  return {
+    begunFlows: grown(before?.begunFlows ?? 0, after.begunFlows),
+    rebuffedFlows: grown(before?.rebuffedFlows ?? 0, after.rebuffedFlows),
+    dnsQuestions: grown(before?.questions ?? 0, after.questions),
+    dnsMissed: grown(before?.questionsMissed ?? 0, after.questionsMissed),
+    dnsNames: [...new Set(names.slice(Math.max(0, names.length - read)))].slice(0, DNS_NAMES_MAX),
+  };
+}
+
+function hostEndEvents(kind: 'destination' | 'question', targets: readonly string[], timeMs: number): AuditEvent[] {
   // Who sent the packet is not known at the host's end of the link.
-  return destinations
-    .slice(0, DESTINATION_EVENTS_MAX)
-    .map((target) => ({ timeMs, kind: 'destination', comm: '', pid: 0, target }));
+  return targets.slice(0, HOST_END_EVENTS_MAX).map((target) => ({ timeMs, kind, comm: '', pid: 0, target }));
 }
