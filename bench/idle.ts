@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MIB } from '../src/base/index.ts';
 import { openBenchHome } from './bench-home.ts';
-import { type BenchRow, runAlone } from './row.ts';
+import { type BenchRow, runAsProvost } from './row.ts';
 
 const WORKLOADS = 200;
 const CORE_RATIO_MAX = 0.1;
@@ -75,4 +75,4 @@ function sensorCpuMs(): number {
   return ticks * TICK_MS;
 }
 
-await runAlone(import.meta, run);
+await runAsProvost(import.meta, run);

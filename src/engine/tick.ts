@@ -117,11 +117,19 @@ function collectReadings(context: EngineContext): void {
 type Reading = NonNullable<Instance['reading']>;
 
 function mergeReadings(first: Reading, second: Reading): Reading {
-  const syscalls = new Map(first.syscalls);
-  for (const [number, count] of second.syscalls) syscalls.set(number, (syscalls.get(number) ?? 0) + count);
+  const grams = [first.grams, second.grams].filter((counts) => counts !== undefined);
+  const compatCalls = [first.compatCalls, second.compatCalls].filter((count) => count !== undefined);
   return {
-    syscalls,
+    syscalls: sumCounts([first.syscalls, second.syscalls]),
+    ...(grams.length === 0 ? {} : { grams: sumCounts(grams) }),
+    ...(compatCalls.length === 0 ? {} : { compatCalls: compatCalls.reduce((sum, count) => sum + count, 0) }),
     audit: [...first.audit, ...second.audit].slice(0, AUDIT_EVENTS_MAX),
     kept: Math.min(first.kept, second.kept),
   };
+}
+
+function sumCounts(all: readonly ReadonlyMap<number, number>[]): Map<number, number> {
+  const sums = new Map<number, number>();
+  for (const counts of all) for (const [key, count] of counts) sums.set(key, (sums.get(key) ?? 0) + count);
+  return sums;
 }
