@@ -6,11 +6,13 @@ import { allocateResources } from './allocating.ts';
 import { homeAdmission } from './admitting-envelopes.ts';
 import { attestArtifact, recordStatements } from './attesting.ts';
 import { auditPath } from './audit-log.ts';
+import { exportBaseline, showBaselines } from './baselines.ts';
 import type { EngineContext } from './context.ts';
 import { end, remove, stop } from './ending.ts';
 import { applyLive, isHeldBy } from './enforcing.ts';
 import type { Engine } from './engine.ts';
 import { EngineError } from './errors.ts';
+import { importBaseline } from './importing-baseline.ts';
 import { findIncident, listIncidents, noteIncident } from './incidents.ts';
 import { keepRunning } from './instance-store.ts';
 import { changeKeys } from './keys.ts';
@@ -24,12 +26,14 @@ import { respond } from './responding.ts';
 import { rollBack } from './revisions.ts';
 import type { Running } from './running.ts';
 import { subscribe } from './subscribing.ts';
+import { learnBaseline } from './teaching.ts';
 import { workloadDocumentOf } from './views.ts';
 
 /** Everything of `Engine` but its end. */
 export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asyncDispose> {
   const view = (running: Running): WorkloadDocument => workloadDocumentOf(context, running);
   const find = (name: string): Running => findWorkload(context, name);
+  const admitEnvelope = homeAdmission(context);
   return {
     get activeCount() {
       return countActive(context);
@@ -76,7 +80,11 @@ export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asy
     attest: (request) => attestArtifact(context, request),
     recordDeploy: (name) => recordDeployOnce(context, find(name)),
     recordStatements: (key, statements) => recordStatements(context, key, statements),
-    admitEnvelope: homeAdmission(context),
+    admitEnvelope,
+    learnBaseline: (request, teaching) => learnBaseline(context, request, teaching),
+    showBaselines: (subject) => showBaselines(context, subject),
+    exportBaseline: (request) => exportBaseline(context, request),
+    importBaseline: (request) => importBaseline(context, admitEnvelope, request),
     subscribe: (filter, listener) => subscribe(context, filter, listener),
     output: (name, options) => readOutput(context, find(name), options),
     // While it starts for the first time, only the launch that waits knows of it.
