@@ -52,7 +52,7 @@ interface Watched {
 function watch(watched: Watched, phase: LearningPhase | null, one: Window, isViolating = false): void {
   const judged = judge(watched.baseline.model, one, { active: one.cpuMs > 10, grant: null });
   const violations = isViolating
-    ? [{ kind: 'credential-read', severity: 'high', reason: 'it read a secret' } as const]
+    ? [{ kind: 'credential-access', severity: 'high', reason: 'it read a secret' } as const]
     : [];
   const verdict = { ...judged, violations };
   const step = stepRuntime(watched.state, phase === null ? verdict : { ...verdict, active: false }, settings);

@@ -185,7 +185,7 @@ runc knows <n> windows, in place of <n>, signed by olga (entry <n>)
     }).catch((error: unknown) => error);
     await until('the rule has acted', async () => (await loop.incidents('thief')).length > 0);
     const [incident] = await loop.incidents('thief');
-    expect(incident).toMatchObject({ kind: 'credential-read' });
+    expect(incident).toMatchObject({ kind: 'credential-access' });
     expect(learnt).toMatchObject({ violating: expect.any(Number) as number });
     expect((learnt as LearningDocument).violating).toBeGreaterThan(0);
     const reference = `oci:${loop.home.dir}-work/image-c`;
