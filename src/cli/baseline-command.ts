@@ -45,8 +45,14 @@ function windowsFlag(text: string): number {
   throw new InvalidArgumentError(`write a number from 1 to ${baselineLimits.learnWindowsMax}`);
 }
 
+function timeFlag(text: string): number {
+  const ms = parseDuration(text);
+  if (ms >= 1000 && ms <= baselineLimits.learnMsMax) return ms;
+  throw new InvalidArgumentError(`write a time from 1s to ${formatDuration(baselineLimits.learnMsMax)}`);
+}
+
 interface LearnFlags {
-  readonly for: string;
+  readonly for: number;
   readonly windows: number;
   readonly reason: string;
   readonly key?: string;
@@ -58,7 +64,7 @@ function addLearn(baseline: Command, finish: Finish): void {
     .command('learn')
     .summary('learn what runs at once for a time, vouched for: also what is only unusual, never what breaks a rule')
     .argument('<workload|artifact>', 'one workload, or every workload of an artifact')
-    .option('--for <duration>', 'how long, at most 24h', '10m')
+    .option('--for <duration>', 'how long, at most 24h', timeFlag, 600_000)
     .option('--windows <count>', 'end after so many windows', windowsFlag, baselineLimits.learnWindowsMax)
     .option('--reason <text>', 'why, for the ledger', 'observed by a person')
     .option('--key <name>', 'operator’s key that signs the entry; default: the home’s own')
@@ -69,8 +75,7 @@ function addLearn(baseline: Command, finish: Finish): void {
     )
     .action(async (subject: string, flags: LearnFlags, command: Command) => {
       const { out, ...context } = contextOf(command);
-      const forMs = parseDuration(flags.for);
-      const { windows: windowsMax, reason, key = null } = flags;
+      const { for: forMs, windows: windowsMax, reason, key = null } = flags;
       const client = await context.client();
       const body = { ...subjectOf(subject, flags.rootfs), forMs, windowsMax, reason, key };
       const lines = client.lines({ method: 'POST', path: '/v1/baselines/learn', body });

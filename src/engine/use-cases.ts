@@ -33,7 +33,6 @@ import { workloadDocumentOf } from './views.ts';
 export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asyncDispose> {
   const view = (running: Running): WorkloadDocument => workloadDocumentOf(context, running);
   const find = (name: string): Running => findWorkload(context, name);
-  const admitEnvelope = homeAdmission(context);
   return {
     get activeCount() {
       return countActive(context);
@@ -77,14 +76,8 @@ export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asy
       return scoreDocumentOf(context, artifact, context.policies.home.policy);
     },
     changeKeys: (command) => changeKeys(context, command),
-    attest: (request) => attestArtifact(context, request),
     recordDeploy: (name) => recordDeployOnce(context, find(name)),
-    recordStatements: (key, statements) => recordStatements(context, key, statements),
-    admitEnvelope,
-    learnBaseline: (request, teaching) => learnBaseline(context, request, teaching),
-    showBaselines: (subject) => showBaselines(context, subject),
-    exportBaseline: (request) => exportBaseline(context, request),
-    importBaseline: (request) => importBaseline(context, admitEnvelope, request),
+    ...statementUseCases(context),
     subscribe: (filter, listener) => subscribe(context, filter, listener),
     output: (name, options) => readOutput(context, find(name), options),
     // While it starts for the first time, only the launch that waits knows of it.
@@ -94,6 +87,31 @@ export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asy
     auditPath: (name) => auditPath(context, find(name).name),
     metrics: () => renderMetrics(context),
     stopAll: () => stopAll(context),
+  };
+}
+
+/** What is signed here, and what is taken over from others. */
+function statementUseCases(
+  context: EngineContext,
+): Pick<
+  Engine,
+  | 'attest'
+  | 'recordStatements'
+  | 'admitEnvelope'
+  | 'learnBaseline'
+  | 'showBaselines'
+  | 'exportBaseline'
+  | 'importBaseline'
+> {
+  const admitEnvelope = homeAdmission(context);
+  return {
+    attest: (request) => attestArtifact(context, request),
+    recordStatements: (key, statements) => recordStatements(context, key, statements),
+    admitEnvelope,
+    learnBaseline: (request, teaching) => learnBaseline(context, request, teaching),
+    showBaselines: (subject) => showBaselines(context, subject),
+    exportBaseline: (request) => exportBaseline(context, request),
+    importBaseline: (request) => importBaseline(context, admitEnvelope, request),
   };
 }
 

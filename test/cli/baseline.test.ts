@@ -278,9 +278,8 @@ $ provost baseline learn ${digest} --for 1s
 !   (ENGINE_LEARNING, exit 2)
 ? 2
 $ provost baseline learn ${digest} --for 25h
-! provost: forMs: <why>
-!   GET /openapi.json has the schemas.
-!   (SERVER_REQUEST, exit 2)
+! error: option '--for <duration>' argument '25h' is invalid. write a time from 1s to 24h
+! (provost --help shows the commands)
 ? 2
 $ provost baseline learn ${digest} --windows 0
 ! error: option '--windows <count>' argument '0' is invalid. write a number from 1 to 100000

@@ -134,17 +134,12 @@ runc knows <n> windows, in place of <n>, signed by olga (entry <n>)
     name: string,
     windowsMax: number,
     seen: (learnt: number) => Promise<void>,
+    signal?: AbortSignal,
   ): Promise<LearningDocument> {
-    const body = {
-      subject: name,
-      reference: name,
-      rootfs: false,
-      forMs: 60_000,
-      windowsMax,
-      reason: 'a test',
-      key: null,
-    };
-    for await (const line of loop.client.lines({ method: 'POST', path: '/v1/baselines/learn', body })) {
+    const bounds = { forMs: 60_000, windowsMax };
+    const body = { subject: name, reference: name, rootfs: false, ...bounds, reason: 'a test', key: null };
+    const call = { method: 'POST', path: '/v1/baselines/learn', body } as const;
+    for await (const line of loop.client.lines(signal === undefined ? call : { ...call, signal })) {
       const one = line as { learnt?: number; result?: LearningDocument; error?: { code: string } };
       if (one.error !== undefined) throw new Error(one.error.code);
       if (one.result !== undefined) return one.result;
@@ -162,6 +157,17 @@ runc knows <n> windows, in place of <n>, signed by olga (entry <n>)
       const score = await loop.client.call<ScoreDocument>({ method: 'GET', path });
       return score.components.runtime?.score ?? -1;
     };
+    const leaving = new AbortController();
+    await expect(
+      learn('young', 10_000, (count) => Promise.resolve(count === 2 ? leaving.abort() : undefined), leaving.signal),
+    ).rejects.toThrow();
+    await until('who left is known to have left', async () => {
+      const [shown] = await loop.client.call<BaselineDocument[]>({
+        method: 'GET',
+        path: `/v1/baselines?subject=young&reference=young`,
+      });
+      return shown?.phases.length === 1;
+    });
     const trust: number[] = [];
     let ended: Promise<void> | null = null;
     const learnt = await learn('young', 10_000, async (count) => {
