@@ -155,15 +155,15 @@ describe('a learning phase', () => {
     expect(phase.covers('sha256:a', 'web', 1500)).toBe(false);
   });
 
-  it.each<[string, string, string, number, boolean]>([
-    ['its workload', 'sha256:a', 'web', 1000, true],
-    ['another workload', 'sha256:a', 'db', 1500, false],
-    ['another artifact', 'sha256:b', 'web', 1500, false],
-    ['the last millisecond', 'sha256:a', 'web', 1999, true],
-    ['what comes after it', 'sha256:a', 'web', 2000, false],
-    ['a clock that was set back', 'sha256:a', 'web', 999, false],
-  ])('as for %s', (_what, digest, name, nowMs, expected) => {
-    expect(open().covers(digest, name, nowMs)).toBe(expected);
+  it.each<[string, readonly [digest: string, name: string, nowMs: number], boolean]>([
+    ['its workload', ['sha256:a', 'web', 1000], true],
+    ['another workload', ['sha256:a', 'db', 1500], false],
+    ['another artifact', ['sha256:b', 'web', 1500], false],
+    ['its last millisecond', ['sha256:a', 'web', 1999], true],
+    ['what comes after it', ['sha256:a', 'web', 2000], false],
+    ['a clock that was set back', ['sha256:a', 'web', 999], false],
+  ])('is asked about %s', (_what, window, isCovered) => {
+    expect(open().covers(...window)).toBe(isCovered);
   });
 
   it('ends once', async () => {

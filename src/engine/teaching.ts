@@ -45,6 +45,11 @@ export async function learnBaseline(
   // Nobody else starts one while the entry is written; it begins to teach with the first window after that.
   const placeholder = new LearningPhase({ ...scope, untilMs: startedMs, windowsMax: 1 }, () => {});
   context.phases.set(about.digest, placeholder);
+  // By the time that its end is recorded, another may have begun.
+  const release = (): void => {
+    const held = context.phases.get(about.digest);
+    if (held === placeholder || held === phase) context.phases.delete(about.digest);
+  };
   try {
     const logIndex = await recordStart(context, about, request, scope);
     context.phases.set(about.digest, phase);
@@ -52,9 +57,12 @@ export async function learnBaseline(
     signal.addEventListener('abort', () => phase.end('interrupted'), { once: true });
     if (signal.aborted) phase.end('interrupted');
     const ended = await phase.ended;
-    return await conclude(context, { about, phase, ended, request, logIndex });
+    const concluded = conclude(context, { about, phase, ended, request, logIndex });
+    release();
+    await recordEnd(context, about, concluded);
+    return concluded;
   } finally {
-    context.phases.delete(about.digest);
+    release();
   }
 }
 
@@ -123,10 +131,8 @@ interface Conclusion {
   readonly logIndex: number;
 }
 
-async function conclude(
-  context: EngineContext,
-  { about, phase, ended, request, logIndex }: Conclusion,
-): Promise<LearningDocument> {
+/** Keeps what was learnt, or takes it back; at once, so that no window comes between. */
+function conclude(context: EngineContext, { about, phase, ended, request, logIndex }: Conclusion): LearningDocument {
   const { memory, clock } = context;
   const endedMs = clock.nowMs();
   const { startedMs } = phase.scope;
@@ -145,24 +151,23 @@ async function conclude(
     const { model } = memory.baselineOf(about.digest, driver);
     return { driver, windows: model.windows, modelDigest: modelDigest(model) };
   });
-  const result = { ended, ...phase.counts, baselines };
-  await recordEnd(context, about, { logIndex, result });
   const { digest, name, workload } = about;
-  return { artifact: { digest, name }, workload, ...result, tookMs: endedMs - startedMs, logIndex };
+  const tookMs = endedMs - startedMs;
+  return { artifact: { digest, name }, workload, ended, ...phase.counts, baselines, tookMs, logIndex };
 }
 
 /** What a phase came to, said by the home. */
 async function recordEnd(
   context: EngineContext,
-  { digest, name, workload }: FoundSubject,
-  { logIndex, result }: { readonly logIndex: number; readonly result: object },
+  { digest, name }: FoundSubject,
+  learnt: LearningDocument,
 ): Promise<void> {
   const entry = {
     kind: 'override',
     type: documentTypes.learning,
-    document: { learnt: { artifact: digest, workload, ...result } },
+    document: { learnt },
     subjects: [digest],
-    parents: [logIndex],
+    parents: [learnt.logIndex],
     flush: false,
   } as const;
   await recordPersonal(context, entry, { key: null, artifactName: name });

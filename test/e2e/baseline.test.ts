@@ -169,14 +169,14 @@ runc knows <n> windows, in place of <n>, signed by olga (entry <n>)
       return shown?.phases.length === 1;
     });
     const trust: number[] = [];
-    let ended: Promise<void> | null = null;
+    const ending: Promise<string>[] = [];
     const learnt = await learn('young', 10_000, async (count) => {
       if (count !== 3 && count !== 12) return;
       trust.push(await runtime());
       if (count === 3) await expect(learn('young', 1, () => Promise.resolve())).rejects.toThrow('ENGINE_LEARNING');
-      if (count === 12) ended = loop.home.ok('stop', 'young').then(() => undefined);
+      if (count === 12) ending.push(loop.home.ok('stop', 'young'));
     });
-    await ended;
+    expect(await Promise.all(ending)).toHaveLength(1);
     expect(learnt).toMatchObject({ ended: 'stopped', workload: 'young' });
     expect(trust).toEqual([trust[0], trust[0]]);
     expect(trust[0]).toBeGreaterThan(0);
