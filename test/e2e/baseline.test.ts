@@ -171,7 +171,8 @@ runc knows <n> windows, in place of <n>, signed by olga (entry <n>)
     const trust: number[] = [];
     const ending: Promise<string>[] = [];
     const learnt = await learn('young', 10_000, async (count) => {
-      if (count !== 3 && count !== 12) return;
+      // A window that taught nothing says the same count again.
+      if ((count !== 3 && count !== 12) || trust.length === (count === 3 ? 1 : 2)) return;
       trust.push(await runtime());
       if (count === 3) await expect(learn('young', 1, () => Promise.resolve())).rejects.toThrow('ENGINE_LEARNING');
       if (count === 12) ending.push(loop.home.ok('stop', 'young'));
