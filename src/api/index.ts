@@ -31,3 +31,21 @@ export {
 } from './documents.ts';
 export { type HomeLayout, homeLayout } from './home-layout.ts';
 export { type EventOf, type WorkloadEvent, workloadEvent } from './event.ts';
+export {
+  baselineDocument,
+  type BaselineDocument,
+  baselineLimits,
+  baselineSubject,
+  type BaselineSubject,
+  exportBaselineRequest,
+  type ExportBaselineRequest,
+  importBaselineRequest,
+  type ImportBaselineRequest,
+  importedBaseline,
+  type ImportedBaseline,
+  learningDocument,
+  type LearningDocument,
+  type LearningProgress,
+  learnRequest,
+  type LearnRequest,
+} from './baseline.ts';

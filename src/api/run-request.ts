@@ -92,7 +92,7 @@ export const plainRequest = {
 } satisfies Partial<RunRequest>;
 
 /** Name or id of the key that signs the entry; null or left out: the home’s own. */
-const signingKey = z.string().min(1).max(128).nullable().optional();
+export const signingKey = z.string().min(1).max(128).nullable().optional();
 
 /** Body of an override: a tier, for a time, with a reason. */
 export const overrideRequest = z.strictObject({

@@ -71,6 +71,22 @@ export function mixtureOf(forest: Forest, features: Features): Mixture {
   return { size, features: ranked.slice(0, 3).map(({ feature }) => featureNames[feature] ?? '') };
 }
 
+/** Windows that a forest counts, and in how many leaves of its first tree they fall. */
+export function describeForest({ before, now }: Forest): { readonly windows: number; readonly mixtures: number } {
+  let mixtures = 0;
+  for (let leaf = 0; leaf < LEAVES; leaf += 1) if ((before[leaf] ?? 0) + (now[leaf] ?? 0) > 0) mixtures += 1;
+  return { windows: windowsIn(before) + windowsIn(now), mixtures };
+}
+
+/** Whether so many windows or fewer can have grown it: every tree counts each once, in periods that are full or are this one. */
+export function isGrownForest({ before, now }: Forest, windows: number): boolean {
+  const [past, present] = [windowsIn(before), windowsIn(now)];
+  if (past + present > windows || present >= PERIOD_WINDOWS || (past !== 0 && past !== PERIOD_WINDOWS)) return false;
+  return [before, now].every((counts) =>
+    trees.every((_, tree) => windowsIn(counts.slice(tree * LEAVES, (tree + 1) * LEAVES)) === windowsIn(counts)),
+  );
+}
+
 /** The length of a forest's lists, when they are not empty. */
 export const FOREST_LENGTH = TREES * LEAVES;
 

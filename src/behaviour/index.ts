@@ -7,6 +7,8 @@ export { reachingCalls } from './reaching-calls.ts';
 export { BehaviourError, type BehaviourErrorCode } from './errors.ts';
 export { createModel, LEARNING_WINDOWS, type Model, parseModel } from './model-document.ts';
 export { learn, modelDigest } from './model.ts';
+export { describeModel, type ModelDescription } from './describe-model.ts';
+export { parseTravellingModel } from './travelling-model.ts';
 export { judge, type JudgeOptions } from './judge.ts';
 export { type BehaviourSettings, behaviourSettings, type Limits } from './rules.ts';
 export { AlarmPromise } from './sequence/alarm-promise.ts';

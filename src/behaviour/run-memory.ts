@@ -54,6 +54,17 @@ export function compareRuns(memory: RunMemory, grams: ReadonlyMap<number, number
   return { fresh: fresh.map(([bucket]) => bucket), rareShare: all === 0 ? 0 : rareHalves / (2 * all) };
 }
 
+/** Buckets that were seen, and those that were in two windows or more. */
+export function countRuns(memory: RunMemory): { readonly seen: number; readonly again: number } {
+  return { seen: bitsSet(bitsOf(memory.seen)), again: bitsSet(bitsOf(memory.again)) };
+}
+
+function bitsSet(bits: Buffer): number {
+  let count = 0;
+  for (let rest of bits) for (; rest !== 0; rest &= rest - 1) count += 1;
+  return count;
+}
+
 /** Whether a text is one that a memory can hold. */
 export function isRunBits(text: unknown): boolean {
   return (

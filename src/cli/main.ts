@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 
 import { exitStatus } from '../base/index.ts';
+import { addBaseline } from './baseline-command.ts';
 import { addCompletion } from './completion-command.ts';
 import { addDemo } from './demo-command.ts';
 import { addDoctor } from './doctor-command.ts';
@@ -49,6 +50,7 @@ function buildProgram(finish: (status: number) => void): Command {
   addTop(program, finish);
   addIncident(program, finish);
   addScore(program, finish);
+  addBaseline(program, finish);
   addKey(program, finish);
   addLog(program, finish);
   addRecord(program, finish);

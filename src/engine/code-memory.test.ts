@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createModel } from '../behaviour/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import type { RuntimeSettings, RuntimeState } from '../trust/index.ts';
-import { CodeMemory } from './code-memory.ts';
+import { CodeMemory, learntHere, withPhase } from './code-memory.ts';
 
 const runtime: RuntimeSettings = {
   startScore: 0.2,
@@ -75,12 +75,29 @@ describe('the memory of code', () => {
 
   it('keeps a baseline for each driver, of the calls of this host’s architecture', () => {
     const memory = new CodeMemory(store, { architecture: 'arm64' });
-    const learnt = { model: { ...memory.baselineOf('sha256:a', 'gvisor').model, windows: 9 }, waiting: [] };
+    const learnt = {
+      model: { ...memory.baselineOf('sha256:a', 'gvisor').model, windows: 9 },
+      origin: learntHere,
+      waiting: [],
+    };
     expect(learnt.model.architecture).toBe('arm64');
     memory.putBaseline('sha256:a', 'gvisor', learnt);
     memory.save(1, { now: true });
     expect(new CodeMemory(store, { architecture: 'arm64' }).baselineOf('sha256:a', 'gvisor').model.windows).toBe(9);
     expect(new CodeMemory(store, { architecture: 'arm64' }).baselineOf('sha256:a', 'runc').model.windows).toBe(0);
     expect(new CodeMemory(store, { architecture: 'x64' }).baselineOf('sha256:a', 'gvisor').model.windows).toBe(0);
+  });
+
+  it('keeps where a baseline came from with it', () => {
+    const memory = new CodeMemory(store, { architecture: 'x64' });
+    const phase = { startedMs: 1, endedMs: 2, windows: 9, reason: 'a load test', logIndex: 7 };
+    const { model } = memory.baselineOf('sha256:a', 'runc');
+    const origin = withPhase(learntHere, phase);
+    memory.putBaseline('sha256:a', 'runc', { model, origin, waiting: [] });
+    memory.save(1, { now: true });
+    const again = new CodeMemory(store, { architecture: 'x64' }).baselineOf('sha256:a', 'runc');
+    expect([again.origin, again.model]).toEqual([{ imported: null, phases: [phase] }, model]);
+    const many = Array.from({ length: 20 }).reduce<typeof origin>((all) => withPhase(all, phase), origin);
+    expect(many.phases).toHaveLength(8);
   });
 });

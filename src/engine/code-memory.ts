@@ -15,8 +15,47 @@ import { initialRuntimeState, type RuntimeState } from '../trust/index.ts';
 /** What is normal for code in one kind of sandbox: gVisor's own kernel uses CPU and threads that the code alone does not. */
 export interface Baseline {
   readonly model: Model;
+  readonly origin: BaselineOrigin;
   /** Windows that are learnt once suspicion has gone; forgotten with the process, which only costs what they would have taught. */
   readonly waiting: readonly Window[];
+}
+
+/** Where a baseline comes from; what was learnt here in passing says nothing of itself. */
+export interface BaselineOrigin {
+  /** Whom it was taken over from; null when all of it was learnt here. */
+  readonly imported: ImportedFrom | null;
+  /** Learning phases that people vouched for, oldest first. */
+  readonly phases: readonly PhaseRecord[];
+}
+
+export interface ImportedFrom {
+  readonly atMs: number;
+  readonly envelopeDigest: string;
+  readonly logIndex: number;
+  /** Names of the keys that signed it. */
+  readonly by: string;
+  readonly windows: number;
+  readonly modelDigest: string;
+}
+
+export interface PhaseRecord {
+  readonly startedMs: number;
+  readonly endedMs: number;
+  readonly windows: number;
+  readonly reason: string;
+  /** Index of the entry by which somebody vouched for it. */
+  readonly logIndex: number;
+}
+
+/** The origin of what was learnt here, in passing. */
+export const learntHere: BaselineOrigin = { imported: null, phases: [] };
+
+/** Learning phases that are remembered of a baseline; the log has all. */
+const PHASES_MAX = 8;
+
+/** An origin with one more phase. */
+export function withPhase(origin: BaselineOrigin, phase: PhaseRecord): BaselineOrigin {
+  return { ...origin, phases: [...origin.phases, phase].slice(-PHASES_MAX) };
 }
 
 /** Clean time may be lost in a crash, up to this much; a fall never is. */
@@ -46,6 +85,11 @@ export class CodeMemory {
     this.#heldMax = options.heldMax ?? HELD_MAX;
   }
 
+  /** The architecture whose calls the models of this host count. */
+  get architecture(): CallArchitecture {
+    return this.#architecture;
+  }
+
   /** Entries in memory: digests, and baselines of them. */
   get heldCount(): number {
     return this.#runtimes.size + this.#baselines.size;
@@ -65,10 +109,11 @@ export class CodeMemory {
     const key = baselineKey(digest, driver);
     const held = this.#baselines.get(key);
     if (held !== undefined) return held;
-    const kept = readModel(this.#store?.models.get({ artifactDigest: key })?.document ?? null);
+    const kept = readKept(this.#store?.models.get({ artifactDigest: key })?.document ?? null);
     // A model of another architecture's calls says nothing here.
-    const model = kept?.architecture === this.#architecture ? kept : createModel(this.#architecture);
-    return this.#holdBaseline(key, { model, waiting: [] });
+    const isUsable = kept !== null && kept.model.architecture === this.#architecture;
+    const known = isUsable ? kept : { model: createModel(this.#architecture), origin: learntHere };
+    return this.#holdBaseline(key, { ...known, waiting: [] });
   }
 
   /** Replaces a state. A lower score is kept at once, a higher one with the next `save`; a mere count of idle windows is not kept. */
@@ -88,7 +133,7 @@ export class CodeMemory {
   putBaseline(digest: string, driver: DriverName, baseline: Baseline): void {
     const key = baselineKey(digest, driver);
     const before = this.#baselines.get(key);
-    if (before?.model === baseline.model) {
+    if (before?.model === baseline.model && before.origin === baseline.origin) {
       this.#baselines.set(key, baseline);
       return;
     }
@@ -136,16 +181,21 @@ export class CodeMemory {
 
   #writeBaseline(key: string, nowMs: number): void {
     const held = this.#baselines.get(key);
-    if (held !== undefined) this.#store?.models.put({ artifactDigest: key, document: held.model, updatedMs: nowMs });
+    if (held !== undefined) {
+      const document = held.origin === learntHere ? held.model : { model: held.model, origin: held.origin };
+      this.#store?.models.put({ artifactDigest: key, document, updatedMs: nowMs });
+    }
     this.#unsavedBaselines.delete(key);
   }
 }
 
-/** A model that cannot be read is none: the code is unknown again, which only ever costs it trust. */
-function readModel(document: unknown): Model | null {
+/** A bare model, or one with its origin. One that cannot be read is none: the code is unknown again, which only ever costs it trust. */
+function readKept(document: unknown): Pick<Baseline, 'model' | 'origin'> | null {
   if (document === null) return null;
+  // Of this home's own store: the origin is ours, and decides nothing.
+  const { model = document, origin = learntHere } = document as { model?: unknown; origin?: BaselineOrigin };
   try {
-    return parseModel(document);
+    return { model: parseModel(model), origin };
   } catch (error) {
     if (error instanceof BehaviourError) return null;
     throw error;

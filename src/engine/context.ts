@@ -13,6 +13,7 @@ import type { Attachments } from './attachments.ts';
 import type { CodeMemory } from './code-memory.ts';
 import type { EventBus } from './event-bus.ts';
 import type { Home } from './home.ts';
+import type { LearningPhase } from './learning-phase.ts';
 import type { LogLeaves } from './log-leaves.ts';
 import type { Policies } from './policies.ts';
 import type { PublisherHistory } from './publisher-history.ts';
@@ -54,6 +55,8 @@ export interface EngineContext extends DecideContext {
   readonly keyLane: Lane;
   readonly workloads: Map<string, Running>;
   readonly incidents: Map<string, IncidentDocument>;
+  /** Learning phases under way, by the digest of their artifact. */
+  readonly phases: Map<string, LearningPhase>;
   /** Room that starts under way were promised: nobody else may have it. */
   readonly promised: Set<Holding>;
   /** Names whose first start is under way. */

@@ -1,6 +1,13 @@
 // The use cases, as the edges call them: one value, opened once by the supervisor.
 import type {
+  BaselineDocument,
+  BaselineSubject,
+  ExportBaselineRequest,
+  ImportBaselineRequest,
+  ImportedBaseline,
   IncidentDocument,
+  LearningDocument,
+  LearnRequest,
   LoggedEnvelope,
   IncidentNote,
   OverrideRequest,
@@ -13,6 +20,7 @@ import type { NumberedEvent } from './event-bus.ts';
 import type { KeyCommand, KeyDocument } from './keys.ts';
 import type { ServedFile } from '../ledger/index.ts';
 import type { DeployRecord } from './recording-deploy.ts';
+import type { Teaching } from './teaching.ts';
 
 /** What a stream of events asks for. */
 export interface EventFilter {
@@ -56,6 +64,14 @@ export interface Engine extends AsyncDisposable {
    * @throws ProvenanceError with nothing stored
    */
   admitEnvelope(envelope: Uint8Array): Promise<LoggedEnvelope>;
+  /** Runs a learning phase that a person vouches for to its end. */
+  learnBaseline(request: LearnRequest, teaching: Teaching): Promise<LearningDocument>;
+  /** What is normal for an artifact, for each kind of sandbox that it ran in. */
+  showBaselines(subject: BaselineSubject): Promise<BaselineDocument[]>;
+  /** Signs a baseline for others. */
+  exportBaseline(request: ExportBaselineRequest): Promise<AttestationDocument>;
+  /** Takes over what others learnt; refused unless a key that is trusted for it signed it. */
+  importBaseline(request: ImportBaselineRequest): Promise<ImportedBaseline>;
   /** Kept events that match, oldest first, then live ones; dispose to stop. */
   subscribe(filter: EventFilter, listener: (numbered: NumberedEvent) => void): Disposable;
   /** What a workload wrote, or its audit events; ends when there is no more, or with the signal. */

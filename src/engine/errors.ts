@@ -27,6 +27,10 @@ export type EngineErrorCode =
   | 'ENGINE_NO_PROVENANCE'
   | 'ENGINE_NOT_REPRODUCIBLE'
   | 'ENGINE_PACKAGE'
-  | 'ENGINE_REPORT';
+  | 'ENGINE_REPORT'
+  | 'ENGINE_BASELINE'
+  | 'ENGINE_BASELINE_KNOWN'
+  | 'ENGINE_LEARNING'
+  | 'ENGINE_NO_BASELINE';
 
 export class EngineError extends ProvostError<EngineErrorCode> {}

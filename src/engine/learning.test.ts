@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createModel, judge, LEARNING_WINDOWS, type Window } from '../behaviour/index.ts';
 import { initialRuntimeState, type RuntimeSettings, type RuntimeState, stepRuntime } from '../trust/index.ts';
-import type { Baseline } from './code-memory.ts';
+import { type Baseline, learntHere } from './code-memory.ts';
 import { learnWhenCalm } from './learning.ts';
 
 const settings: RuntimeSettings = {
@@ -46,7 +46,11 @@ interface Learner {
 }
 
 function openLearner(): Learner {
-  return { baseline: { model: createModel('x64'), waiting: [] }, state: initialRuntimeState(settings), alarms: 0 };
+  return {
+    baseline: { model: createModel('x64'), origin: learntHere, waiting: [] },
+    state: initialRuntimeState(settings),
+    alarms: 0,
+  };
 }
 
 function watch(learner: Learner, cpuMs: number): void {

@@ -24,10 +24,10 @@ export function learnWhenCalm(baseline: Baseline, { window, verdict, step, alarm
   const { model, waiting } = baseline;
   const { suspicion } = step.state;
   if (suspicion >= alarmAt || verdict.violations.length > 0)
-    return waiting.length === 0 ? baseline : { model, waiting: [] };
+    return waiting.length === 0 ? baseline : { ...baseline, waiting: [] };
   const isCalm = suspicion === 1;
   if (!verdict.active && (!isCalm || waiting.length === 0)) return baseline;
   const all = verdict.active ? [...waiting, window].slice(-WAITING_MAX) : waiting;
-  if (!isCalm) return { model, waiting: all };
-  return { model: all.reduce<Model>((learnt, one) => learn(learnt, one), model), waiting: [] };
+  if (!isCalm) return { ...baseline, waiting: all };
+  return { ...baseline, model: all.reduce<Model>((learnt, one) => learn(learnt, one), model), waiting: [] };
 }

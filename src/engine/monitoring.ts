@@ -12,6 +12,7 @@ import { applyLimits, liveOf } from './enforcing.ts';
 import { refreshReputation } from './incidents.ts';
 import { endOverride } from './overriding.ts';
 import { learnWhenCalm } from './learning.ts';
+import type { LearningPhase } from './learning-phase.ts';
 import { publish } from './publishing.ts';
 import { openResponse, PENDING_MEMORY, respond, respondWith } from './responding.ts';
 import { markGood } from './revisions.ts';
@@ -30,8 +31,12 @@ export async function monitorRuntimeBehavior(
   if (instance === null) return;
   endOverride(context, running, context.clock.nowMs());
   const metrics = collectMetrics(context, running, instance, network);
-  const verdict = detectAnomaly(context, running, instance, metrics);
-  const { before, step } = updateTrustScore(context, running, instance, { verdict, metrics });
+  const judged = detectAnomaly(context, running, instance, metrics);
+  const phase = phaseOf(context, running);
+  // What a person vouches for earns no trust: only windows that count as active raise it. All that lowers it, and the rules, stay.
+  const verdict = phase === null ? judged : { ...judged, active: false };
+  const { before, step } = updateTrustScore(context, running, verdict);
+  learnWindow(context, running, instance, { phase, verdict: judged, metrics, step });
   running.anomaly = verdict.anomaly;
   running.usage = usageOf(metrics);
   // An incident of high severity caps the score in the very decision that this window leads to.
@@ -77,29 +82,39 @@ interface Update {
   readonly step: RuntimeStep;
 }
 
-interface Seen {
-  readonly verdict: RuntimeVerdict;
-  readonly metrics: Window;
-}
-
-function updateTrustScore(
-  context: EngineContext,
-  running: Running,
-  instance: Instance,
-  { verdict, metrics }: Seen,
-): Update {
+function updateTrustScore(context: EngineContext, running: Running, verdict: RuntimeVerdict): Update {
   const { artifact, policy } = running.revision;
-  const { driver } = instance.sandbox.record;
   const nowMs = context.clock.nowMs();
   const before = context.memory.runtimeOf(artifact.digest, policy);
   const step = stepRuntime(before, verdict, policy.runtime);
   context.memory.putRuntime(artifact.digest, step.state, nowMs);
-  const baseline = context.memory.baselineOf(artifact.digest, driver);
-  const learnt = learnWhenCalm(baseline, { verdict, window: metrics, step, alarmAt: policy.runtime.alarmAt });
-  if (learnt !== baseline) context.memory.putBaseline(artifact.digest, driver, learnt);
   if (step.alarmed || verdict.violations.length > 0) running.cleanSinceMs = nowMs;
   if (step.state.cleanMs > before.cleanMs) earnForPublishers(context, running, verdict.durationMs);
   return { before, step };
+}
+
+interface Lesson {
+  /** The learning phase that the window is part of; null: it is learnt in passing. */
+  readonly phase: LearningPhase | null;
+  readonly verdict: RuntimeVerdict;
+  readonly metrics: Window;
+  readonly step: RuntimeStep;
+}
+
+function learnWindow(context: EngineContext, running: Running, instance: Instance, lesson: Lesson): void {
+  const { phase, verdict, metrics, step } = lesson;
+  const { artifact, policy } = running.revision;
+  const { driver } = instance.sandbox.record;
+  const { alarmAt } = policy.runtime;
+  const baseline = context.memory.baselineOf(artifact.digest, driver);
+  const judgement = { verdict, window: metrics, step, alarmAt };
+  const learnt = phase === null ? learnWhenCalm(baseline, judgement) : phase.take(baseline, { ...judgement, driver });
+  if (learnt !== baseline) context.memory.putBaseline(artifact.digest, driver, learnt);
+}
+
+function phaseOf({ phases, clock }: EngineContext, { name, revision }: Running): LearningPhase | null {
+  const phase = phases.get(revision.artifact.digest);
+  return phase?.covers(revision.artifact.digest, name, clock.nowMs()) === true ? phase : null;
 }
 
 /** Clean active time speaks for whoever signed the code, too. */

@@ -92,6 +92,7 @@ async function openContext(home: Home, stack: AsyncDisposableStack): Promise<Eng
     keyLane: new Lane(),
     workloads: new Map(),
     incidents: incidentsOf(store),
+    phases: new Map(),
     promised: new Set(),
     starting: new Set(),
     hostCapacity: { cpuMillicores: availableParallelism() * 1000, memoryBytes: totalmem() },

@@ -24,6 +24,8 @@ export const documentTypes = {
   incident: 'https://provost.dev/document/incident/v1',
   action: 'https://provost.dev/document/action/v1',
   override: 'https://provost.dev/document/override/v1',
+  learning: 'https://provost.dev/document/learning/v1',
+  baseline: 'https://provost.dev/document/baseline/v1',
   deploy: 'https://provost.dev/document/deploy/v1',
   key: 'https://provost.dev/document/key/v1',
   attestation: 'https://provost.dev/document/attestation/v1',

@@ -6,11 +6,13 @@ import { allocateResources } from './allocating.ts';
 import { homeAdmission } from './admitting-envelopes.ts';
 import { attestArtifact, recordStatements } from './attesting.ts';
 import { auditPath } from './audit-log.ts';
+import { exportBaseline, showBaselines } from './baselines.ts';
 import type { EngineContext } from './context.ts';
 import { end, remove, stop } from './ending.ts';
 import { applyLive, isHeldBy } from './enforcing.ts';
 import type { Engine } from './engine.ts';
 import { EngineError } from './errors.ts';
+import { importBaseline } from './importing-baseline.ts';
 import { findIncident, listIncidents, noteIncident } from './incidents.ts';
 import { keepRunning } from './instance-store.ts';
 import { changeKeys } from './keys.ts';
@@ -24,6 +26,7 @@ import { respond } from './responding.ts';
 import { rollBack } from './revisions.ts';
 import type { Running } from './running.ts';
 import { subscribe } from './subscribing.ts';
+import { learnBaseline } from './teaching.ts';
 import { workloadDocumentOf } from './views.ts';
 
 /** Everything of `Engine` but its end. */
@@ -73,10 +76,8 @@ export function useCases(context: EngineContext): Omit<Engine, typeof Symbol.asy
       return scoreDocumentOf(context, artifact, context.policies.home.policy);
     },
     changeKeys: (command) => changeKeys(context, command),
-    attest: (request) => attestArtifact(context, request),
     recordDeploy: (name) => recordDeployOnce(context, find(name)),
-    recordStatements: (key, statements) => recordStatements(context, key, statements),
-    admitEnvelope: homeAdmission(context),
+    ...statementUseCases(context),
     subscribe: (filter, listener) => subscribe(context, filter, listener),
     ...outputCases(context, find),
     metrics: () => renderMetrics(context),
@@ -96,6 +97,31 @@ function outputCases(
     attached: (name) => context.attachments.arrived(name),
     resizeTerminal: (name, columns, rows) => find(name).instance?.sandbox.resizeTerminal(columns, rows),
     auditPath: (name) => auditPath(context, find(name).name),
+  };
+}
+
+/** What is signed here, and what is taken over from others. */
+function statementUseCases(
+  context: EngineContext,
+): Pick<
+  Engine,
+  | 'attest'
+  | 'recordStatements'
+  | 'admitEnvelope'
+  | 'learnBaseline'
+  | 'showBaselines'
+  | 'exportBaseline'
+  | 'importBaseline'
+> {
+  const admitEnvelope = homeAdmission(context);
+  return {
+    attest: (request) => attestArtifact(context, request),
+    recordStatements: (key, statements) => recordStatements(context, key, statements),
+    admitEnvelope,
+    learnBaseline: (request, teaching) => learnBaseline(context, request, teaching),
+    showBaselines: (subject) => showBaselines(context, subject),
+    exportBaseline: (request) => exportBaseline(context, request),
+    importBaseline: (request) => importBaseline(context, admitEnvelope, request),
   };
 }
 

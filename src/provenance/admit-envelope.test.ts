@@ -16,6 +16,7 @@ import {
   parseLeaf,
   RELEASE_TYPE,
   REVIEW_TYPE,
+  RUNTIME_TRACE_TYPE,
   SLSA_PROVENANCE_TYPE,
   STATEMENT_MEDIA_TYPE,
   type TrustRole,
@@ -112,12 +113,33 @@ describe('an envelope for a log', () => {
     ['reviewer', REVIEW_TYPE, [], true],
     ['reviewer', RELEASE_TYPE, [], false],
     ['operator', DEPLOY_TYPE, [], true],
+    ['operator', RUNTIME_TRACE_TYPE, [], true],
+    ['publisher', RUNTIME_TRACE_TYPE, [], false],
+    ['publisher', RUNTIME_TRACE_TYPE, [RUNTIME_TRACE_TYPE], true],
     ['operator', 'https://example.com/other', [], false],
   ] as const)('of a %s about %s, trusted for %j, is admitted: %s', (role, type, types, isAdmitted) => {
     trust('bob', { role, types: [...types] });
     const envelope = envelopeOf(payloadOf(type), [signer('bob')]);
     if (isAdmitted) expect(admit(envelope).predicateType).toBe(type);
     else expect(() => admit(envelope)).toThrow(refused('PROVENANCE_UNTRUSTED', 3, 'is not trusted for'));
+  });
+
+  it.each([
+    ['shop/web', true],
+    ['bank/web', false],
+    ['', false],
+  ])('about %j counts by who is trusted for that name alone, where one is given: %s', (name, isAdmitted) => {
+    const bytes = encodeEnvelope(envelopeOf(payloadOf(), [signer()]));
+    const named = (): AdmittedEnvelope =>
+      admitEnvelope(bytes, { keyring: ring.state(), nowMs: NOW_MS, issuer: ISSUER, name });
+    if (isAdmitted) expect(named()).toEqual(admit(bytes));
+    else expect(named).toThrow(refused('PROVENANCE_UNTRUSTED', 3, `is not trusted for '${name}'`));
+  });
+
+  it('with a runtime trace becomes a leaf of its own kind', () => {
+    trust('bob', { role: 'operator' });
+    const { leaf } = admit(envelopeOf(payloadOf(RUNTIME_TRACE_TYPE), [signer('bob')]));
+    expect(parseLeaf(leaf).kind).toBe('runtime');
   });
 
   it('is refused when nobody who is trusted signed it, whoever else did', () => {

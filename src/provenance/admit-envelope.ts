@@ -14,6 +14,8 @@ import { parseStatement, type Statement, STATEMENT_MEDIA_TYPE } from './statemen
 export interface AdmissionInput {
   readonly keyring: KeyringState;
   readonly nowMs: number;
+  /** What scopes are matched with; null or left out: trust in any scope will do. */
+  readonly name?: string | null;
   /** Who the leaf says wrote it: the log's home or name. */
   readonly issuer: string;
 }
@@ -29,17 +31,20 @@ export interface AdmittedEnvelope {
 }
 
 /**
- * Verifies an envelope of an in-toto statement for a log. At least one signature must be by a key that is trusted, in whatever scope, for
- * this predicate type; one by a revoked key, or that is not of the key that it names, refuses all. Kept are the signatures by known keys,
+ * Verifies an envelope of an in-toto statement for a log. At least one signature must be by a key that is trusted, in whatever scope unless
+ * a name is given, for this predicate type; one by a revoked key, or that is not of the key that it names, refuses all. Kept are the signatures by known keys,
  * one a key: others may be added by anybody, and would make a new entry of an old statement.
  *
  * @throws ProvenanceError PROVENANCE_JSON, PROVENANCE_ENVELOPE, PROVENANCE_STATEMENT, PROVENANCE_SIGNATURE, PROVENANCE_UNTRUSTED,
  * PROVENANCE_LEAF for more subjects than a leaf names
  */
-export function admitEnvelope(given: Uint8Array, { keyring, nowMs, issuer }: AdmissionInput): AdmittedEnvelope {
+export function admitEnvelope(
+  given: Uint8Array,
+  { keyring, nowMs, issuer, name = null }: AdmissionInput,
+): AdmittedEnvelope {
   const envelope = parseEnvelope(given);
   const statement = statementOf(envelope);
-  const judging = { name: null, keyring, nowMs, typesByRole: LOGGED_PREDICATE_TYPES };
+  const judging = { name, keyring, nowMs, typesByRole: LOGGED_PREDICATE_TYPES };
   // It will be the newest entry: what the log has of a key's rotation or revocation comes before it.
   const logIndex = Number.MAX_SAFE_INTEGER;
   const verdicts = judgeSignatures({ envelope, statement, digest: digestOf(given), logIndex }, judging);

@@ -34,6 +34,7 @@ export {
   PACKAGE_TYPE,
   REPRODUCTION_TYPE,
   REVIEW_TYPE,
+  RUNTIME_TRACE_TYPE,
   TEST_RESULT_TYPE,
 } from './lifecycle.ts';
 export { type KeyRecord, type KeyringState, type KnownKey, type TrustRecord, type TrustRole } from './key-records.ts';

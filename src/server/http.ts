@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { incidentNote, overrideRequest, reasonNote, runRequest, stopRequest } from '../api/index.ts';
 import { exitStatus } from '../base/index.ts';
 import type { Engine } from '../engine/index.ts';
+import { baselineRoutes } from './baseline-routes.ts';
 import { envelopeRoute } from './envelope-routes.ts';
 import { errorReply } from './error-reply.ts';
 import { ServerError } from './server-error.ts';
@@ -46,6 +47,7 @@ export function httpServer(options: HttpOptions): FastifyInstance {
   workloadRoutes(app, options.engine);
   incidentRoutes(app, options.engine);
   artifactRoutes(app, options.engine);
+  baselineRoutes(app, options.engine);
   eventRoutes(app, options.engine);
   outputRoutes(app, options.engine);
   logFileRoutes(app, '/log', (path) => options.engine.logFile(path));

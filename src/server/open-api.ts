@@ -2,9 +2,15 @@
 import { z } from 'zod';
 
 import {
+  baselineDocument,
   errorDocument,
+  exportBaselineRequest,
+  importBaselineRequest,
+  importedBaseline,
   incidentDocument,
   incidentNote,
+  learningDocument,
+  learnRequest,
   loggedEnvelope,
   overrideRequest,
   reasonNote,
@@ -43,6 +49,12 @@ const schemas = {
   Event: workloadEvent,
   Envelope: envelope,
   LoggedEnvelope: loggedEnvelope,
+  LearnRequest: learnRequest,
+  Learning: learningDocument,
+  Baseline: baselineDocument,
+  ExportBaselineRequest: exportBaselineRequest,
+  ImportBaselineRequest: importBaselineRequest,
+  ImportedBaseline: importedBaseline,
   Error: errorDocument,
 };
 
@@ -95,6 +107,27 @@ const operations: readonly Operation[] = [
     answer: 'Incident',
   },
   { method: 'get', path: '/v1/artifacts/score', summary: 'A score with its reasons', answer: 'Score' },
+  { method: 'get', path: '/v1/baselines', summary: 'What is normal for an artifact', answer: 'Baseline', list: true },
+  {
+    method: 'post',
+    path: '/v1/baselines/learn',
+    summary: 'Learn what a workload does, vouched for; JSON Lines: progress, and the result last',
+    body: 'LearnRequest',
+    answer: 'Learning',
+  },
+  {
+    method: 'post',
+    path: '/v1/baselines/export',
+    summary: 'Sign a baseline as a runtime trace',
+    body: 'ExportBaselineRequest',
+  },
+  {
+    method: 'post',
+    path: '/v1/baselines/import',
+    summary: 'Take over a baseline that a key trusted here signed',
+    body: 'ImportBaselineRequest',
+    answer: 'ImportedBaseline',
+  },
   { method: 'post', path: '/v1/attestations', summary: 'Sign a statement about an artifact' },
   { method: 'post', path: '/v1/statements', summary: 'Sign statements about things by their digests' },
   { method: 'get', path: '/v1/events', summary: 'Server-sent events; resumes with Last-Event-ID', answer: 'Event' },

@@ -16,6 +16,7 @@ import {
   PACKAGE_TYPE,
   REPRODUCTION_TYPE,
   REVIEW_TYPE,
+  RUNTIME_TRACE_TYPE,
   TEST_RESULT_TYPE,
 } from '../lifecycle.ts';
 import { type Resource, resources } from '../resource.ts';
@@ -30,6 +31,7 @@ export const linkKinds = [
   'test',
   'package',
   'deploy',
+  'runtime',
   'release',
   'review',
   'reproduction',
@@ -59,7 +61,7 @@ export type Claim =
   | { readonly kind: 'deps'; readonly score: number; readonly reason: string }
   | { readonly kind: 'test'; readonly score: number; readonly reason: string }
   | { readonly kind: 'package'; readonly contents: readonly Resource[] }
-  | { readonly kind: 'deploy' | 'release' | 'review' | 'other' }
+  | { readonly kind: 'deploy' | 'runtime' | 'release' | 'review' | 'other' }
   | {
       readonly kind: 'reproduction';
       /** The envelope of provenance that was reproduced. */
@@ -78,6 +80,7 @@ const KINDS: ReadonlyMap<string, LinkKind> = new Map([
   [TEST_RESULT_TYPE, 'test'],
   [PACKAGE_TYPE, 'package'],
   [DEPLOY_TYPE, 'deploy'],
+  [RUNTIME_TRACE_TYPE, 'runtime'],
   [RELEASE_TYPE, 'release'],
   [REVIEW_TYPE, 'review'],
   [REPRODUCTION_TYPE, 'reproduction'],
@@ -90,6 +93,8 @@ const SPEAKERS: Readonly<Record<Exclude<LinkKind, 'release' | 'build' | 'other'>
   test: ['publisher', 'builder'],
   package: ['publisher', 'builder'],
   deploy: ['operator', 'publisher', 'builder'],
+  // How it behaves elsewhere says nothing of where it comes from, and is no behaviour here: shown, never scored.
+  runtime: ['operator', 'publisher', 'builder'],
   review: ['reviewer'],
   reproduction: ['builder'],
 };

@@ -11,7 +11,7 @@ import {
   sayWholeLife,
   things,
 } from '../../../test/chain-fixture.ts';
-import { ChainCache, type ChainVerification } from '../index.ts';
+import { ChainCache, type ChainVerification, RUNTIME_TRACE_TYPE } from '../index.ts';
 
 const { image, product, lockfile, commit, other } = things;
 let made: ChainFixture;
@@ -179,6 +179,14 @@ it('shows a deployment that a key of this home signed, which makes nobody its au
   expect([found.verdict, found.chain.root.links[0]?.status]).toEqual(['unsigned', 'verified']);
   const strange = made.verify(product, { isOwnKey: () => false });
   expect([strange.verdict, strange.chain.root.links[0]?.status]).toEqual(['unsigned', 'missing']);
+});
+
+it('shows how it behaved elsewhere, which makes nobody its author and moves no score', () => {
+  made.say('alice', [RUNTIME_TRACE_TYPE, { monitor: { type: 'https://example.com/monitor' } }], product);
+  const found = made.verify(product);
+  expect([found.verdict, capsOf(found), found.publishers]).toEqual(['unsigned', ['unsigned'], []]);
+  expect(linesOf(found)).toContain('runtime verified');
+  expect(new Set(Object.values(scoresOf(found)))).toEqual(new Set([0]));
 });
 
 it.each([

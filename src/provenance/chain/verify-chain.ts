@@ -54,8 +54,10 @@ function summaryOf(root: ChainNode, failures: readonly ChainLink[]): Omit<Summar
   }
   const [trusted] = origins;
   if (trusted !== undefined) return { verdict: 'verified', signatures, origins, decisive: trusted };
-  // That it was started here says nothing of who made it.
-  const claimed = root.links.filter(({ kind }) => kind !== 'deploy').flatMap((link) => link.signatures);
+  // That it was started here, or how it behaved, says nothing of who made it.
+  const claimed = root.links
+    .filter(({ kind }) => kind !== 'deploy' && kind !== 'runtime')
+    .flatMap((link) => link.signatures);
   const verdict = claimed.length > 0 ? 'untrusted' : 'unsigned';
   return { verdict, signatures, origins, decisive: claimed[0] ?? null };
 }
