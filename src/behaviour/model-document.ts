@@ -68,6 +68,9 @@ export function createModel(architecture: CallArchitecture = 'x64'): Model {
   };
 }
 
+/** The version that is written. */
+export const MODEL_VERSION = 3;
+
 /**
  * Reads a model that was stored, or that somebody else learnt. One of version 1 or 2 is taken over: what it lacks (runs of
  * calls and the forest; what is asked of the network, and memory) is learnt before it is asked about.

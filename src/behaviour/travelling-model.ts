@@ -2,7 +2,7 @@
 import { canonicalJson, exitStatus, KIB } from '../base/index.ts';
 import { BehaviourError } from './errors.ts';
 import { shareNames, volumes } from './features.ts';
-import { LEARNING_WINDOWS, type Model, parseModel, SCORES_MAX } from './model-document.ts';
+import { LEARNING_WINDOWS, type Model, MODEL_VERSION, parseModel, SCORES_MAX } from './model-document.ts';
 import { isGrownForest } from './half-space-forest.ts';
 
 /** As large as a model gets, whatever it was taught. */
@@ -16,7 +16,7 @@ const MODEL_BYTES_MAX = 96 * KIB;
  */
 export function parseTravellingModel(document: unknown): Model {
   const version: unknown = typeof document === 'object' && document !== null ? Reflect.get(document, 'version') : null;
-  if (version !== 2) throw refused('it is of another version than 2');
+  if (version !== MODEL_VERSION) throw refused(`it is of another version than ${MODEL_VERSION}`);
   const model = parseModel(document);
   if (canonicalJson(model).length > MODEL_BYTES_MAX) throw refused(`it is larger than ${MODEL_BYTES_MAX} bytes`);
   if (model.windows <= LEARNING_WINDOWS)
@@ -27,11 +27,13 @@ export function parseTravellingModel(document: unknown): Model {
 }
 
 /** What learning window by window could not have made. A model of version 1 that was taken over has fewer runs and a younger forest. */
-function contradictionOf({ windows, scores, peaks, shares, runs, forest }: Model): string | null {
+function contradictionOf({ windows, scores, peaks, measures, shares, runs, forest }: Model): string | null {
   const ranked = Math.min(windows - LEARNING_WINDOWS, SCORES_MAX);
   if (scores.length !== ranked) return `it has ${scores.length} scores where ${windows} windows leave ${ranked}`;
   if (peaks.length !== volumes.length) return 'it has not every amount';
   if (peaks.some(([largest, second]) => second > largest)) return 'a second amount is above the largest';
+  if (measures.some(([seen, largest, second]) => seen > windows || second > largest))
+    return 'a measure does not fit its windows';
   if (shares.length !== 0 && shares.length !== shareNames.length) return 'it has not every share';
   if (runs.windows > windows || (runs.windows === 0) !== (runs.seen === '' && runs.again === ''))
     return 'its runs do not fit its windows';
