@@ -1,5 +1,6 @@
 // What others attested: an envelope is verified, kept, and in a log; of the home's own log what runs is judged anew.
 import type { LoggedEnvelope } from '../api/index.ts';
+import type { Digest } from '../artifact/index.ts';
 import { systemClock } from '../base/index.ts';
 import {
   AdmissionQueue,
@@ -13,6 +14,7 @@ import { admitEnvelope, type AdmittedEnvelope, type KeyringState, openKeyring } 
 import { coalesced } from './coalesced.ts';
 import type { EngineContext } from './context.ts';
 import { homeAt } from './home.ts';
+import { logAttestation } from './keeping-attestations.ts';
 import type { LogOptions } from './serving-logs.ts';
 import { reassessAll } from './reassessing.ts';
 import { issuerOf } from './recording.ts';
@@ -26,14 +28,13 @@ export type AdmitEnvelope = (envelope: Uint8Array) => Promise<LoggedEnvelope>;
  * @throws ProvenanceError as `admitEnvelope`, PROVENANCE_ATTESTATIONS_FULL; LedgerError when the journal cannot take it
  */
 export function homeAdmission(context: EngineContext): AdmitEnvelope {
-  const { attestations, content, journal, clock, home, keyring } = context;
+  const { attestations, clock, home, keyring } = context;
   const reassess = coalesced(() => reassessAll(context));
-  const append = async ({ bytes, digest, leaf, subjects }: AdmittedEnvelope): Promise<number> => {
-    const known = attestations.indexOf(digest, subjects);
+  const unkept = new Map<Digest, number>();
+  const append = async (admitted: AdmittedEnvelope): Promise<number> => {
+    const known = attestations.indexOf(admitted.digest, admitted.subjects);
     if (known !== null) return known;
-    await content.put(bytes);
-    const index = await journal.append(leaf, { flush: true });
-    attestations.put(bytes, index);
+    const index = await logAttestation(context, admitted, unkept);
     await reassess();
     return index;
   };

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -17,6 +17,7 @@ import {
   RELEASE_TYPE,
   REVIEW_TYPE,
   SLSA_PROVENANCE_TYPE,
+  SOURCE_PREDICATE_TYPE,
   STATEMENT_MEDIA_TYPE,
   type TrustRole,
 } from './index.ts';
@@ -190,5 +191,34 @@ describe('the attestations of a home', () => {
     expect(store.indexOf(one.digest, one.subjects)).toBeNull();
     rmSync(join(dir, 'attestations', other.digest.slice('sha256:'.length)), { recursive: true });
     expect(store.indexOf(both.digest, both.subjects)).toBeNull();
+  });
+
+  it('are found by the commit that they are about, by its id in git', () => {
+    const folder = join(dir, 'attestations');
+    const store = openAttestationStore(folder);
+    const put = (commit: unknown, about = 'the commit', type = SOURCE_PREDICATE_TYPE): void => {
+      const subjects = [{ name: 'commit', digest: digestOf(about) }];
+      const made = attest({ subjects, predicateType: type, predicate: { commit }, signer: signer(), issuer: ISSUER });
+      store.put(made.bytes, 0);
+    };
+    const [id, long] = ['c0'.repeat(20), 'c0'.repeat(32)];
+    expect(store.commitDigest(id)).toBeNull();
+    put(id);
+    put(long, 'another');
+    expect([store.commitDigest(id), store.commitDigest(long)]).toEqual([digestOf('the commit'), digestOf('another')]);
+    // Recorded again, it is what was recorded last.
+    put(id, 'a lie');
+    put(id);
+    expect(openAttestationStore(folder).commitDigest(id)).toBe(digestOf('the commit'));
+    put('d0'.repeat(20), 'the commit', RELEASE_TYPE);
+    for (const none of ['../../x', 'C0'.repeat(20), 7, null, '']) put(none);
+    expect(readdirSync(join(folder, 'commits')).toSorted()).toEqual([id, long]);
+    expect(store.commitDigest('../commits/x')).toBeNull();
+    for (const damaged of ['', 'x'.repeat(65)]) {
+      writeFileSync(join(folder, 'commits', id), damaged);
+      expect(store.commitDigest(id)).toBeNull();
+    }
+    put(id);
+    expect(store.commitDigest(id)).toBe(digestOf('the commit'));
   });
 });
