@@ -1,6 +1,6 @@
 // What served logs take and refuse over HTTP, by their formats: envelopes by the trusted keys of a home, records of Go modules.
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { digestOf } from '../src/artifact/index.ts';
-import { makePublicLog, serveLog, verifyLog } from '../src/engine/index.ts';
-import { openHostDisk, openJournal, readDocument } from '../src/ledger/index.ts';
-import { attest, RELEASE_TYPE } from '../src/provenance/index.ts';
+import { type LogFormat, makePublicLog, serveLog, verifyLog } from '../src/engine/index.ts';
+import { openHostDisk, openJournal, openPublicLog, readDocument } from '../src/ledger/index.ts';
+import { attest, makeLeaf, RELEASE_TYPE } from '../src/provenance/index.ts';
 import { servedLogServer } from '../src/server/index.ts';
 import { type LoggedKeyring, openLoggedKeyring } from './keyring-fixture.ts';
 
@@ -103,7 +103,7 @@ describe('a log of envelopes', () => {
     await withServer(async (url) => expect((await post(url, b)).text).toBe('1'));
     expect([a, b, ...many].filter(isKept)).toHaveLength(202);
     const trust = { key: null, witnesses: [], quorum: 0 };
-    expect(await verifyLog(logDir(), trust, () => undefined)).toMatchObject({ size: 202 });
+    expect(await verifyLog(logDir(), { trust, format: null }, () => undefined)).toMatchObject({ size: 202 });
   });
 
   it('refuses what is not verified, with nothing stored', async () => {
@@ -156,6 +156,43 @@ describe('a log of envelopes', () => {
       await expect.poll(status).toBe(200);
       for (const slow of open) slow.destroy();
     });
+  });
+});
+
+describe('the check of a whole log', () => {
+  const trust = { key: null, witnesses: [], quorum: 0 };
+  const hash = `h1:${Buffer.alloc(32).toString('base64')}`;
+  const record = `example.com/m v1.0.0 ${hash}\nexample.com/m v1.0.0/go.mod ${hash}\n`;
+  const leaf = makeLeaf({
+    kind: 'package',
+    document: Buffer.from('document'),
+    type: 'text/plain',
+    ...{ subjects: [], keys: [], parents: [], issuer: 'log:example.com/log' },
+  });
+
+  it.each([
+    ['provost', leaf.toString(), record, 'leaf'],
+    ['gosum', record, leaf.toString(), 'record of a Go module'],
+  ] as const)('finds the entry that is not of its format, %s', async (format, good, bad, what) => {
+    // A writer that does not check: the tree is whole all the same.
+    makePublicLog(logDir(), 'example.com/log', 'raw');
+    {
+      await using log = await openPublicLog({ dir: logDir(), witnesses: [], quorum: 0 });
+      await log.add(Buffer.from(good));
+      await log.receipt(0);
+    }
+    const check = (as: LogFormat | null): Promise<unknown> =>
+      verifyLog(logDir(), { trust, format: as }, () => undefined);
+    await expect(check(format)).resolves.toMatchObject({ size: 1 });
+    {
+      await using log = await openPublicLog({ dir: logDir(), witnesses: [], quorum: 0 });
+      await log.receipt(await log.add(Buffer.from(bad)));
+    }
+    await expect(check(null)).resolves.toMatchObject({ size: 2 });
+    const found = { code: 'ENGINE_LOG_ENTRY', exit: 4, message: expect.stringMatching(`^entry 1 .* is no ${what}`) };
+    await expect(check(format)).rejects.toMatchObject(found);
+    writeFileSync(join(logDir(), 'format'), `${format}\n`);
+    await expect(check(null)).rejects.toMatchObject(found);
   });
 });
 

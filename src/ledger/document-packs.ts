@@ -210,6 +210,6 @@ function find(disk: LogDisk, path: string, sha256: Uint8Array): Kept[] {
 function noDocument(dir: string, why: string): LedgerError {
   return new LedgerError('LEDGER_NO_DOCUMENT', `the document ${why} in ${folderOf(dir)}`, {
     exit: exitStatus.evidenceMissing,
-    hint: 'Its entry in the log names it, and may be of a log that another process writes.',
+    hint: 'Give its digest as the log’s entry has it; other logs may have it too.',
   });
 }

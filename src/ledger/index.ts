@@ -12,6 +12,7 @@ export {
   type LedgerErrorCode,
   READ_ENTRIES_MAX,
 } from './journal.ts';
+export { checkGoRecord } from './go-record.ts';
 export { type JournalReader, openJournalReader } from './journal-reader.ts';
 export { openHostDisk } from './log-disk.ts';
 export { type LogFormat, parseLogFormat, readLogFormat } from './log-format.ts';
