@@ -7,18 +7,23 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { type Digest, digestOf, hexOf, openContentStore } from '../artifact/index.ts';
 import { openJournal } from '../ledger/index.ts';
-import { attest, openAttestationStore, RELEASE_TYPE } from '../provenance/index.ts';
-import { makeKeyPair, signerOf } from '../provenance/ed25519.ts';
-import { DEPLOY_TYPE } from '../provenance/lifecycle.ts';
+import {
+  attest,
+  DEPLOY_TYPE,
+  openAttestationStore,
+  openKeyring,
+  RELEASE_TYPE,
+  type Signer,
+} from '../provenance/index.ts';
 import { openHome } from './home.ts';
 import { keepLogged, logAttestation, type Loggable, markKept } from './keeping-attestations.ts';
 
 /** As many as are kept of one artifact. */
 const ATTESTATIONS_MAX = 128;
 
-const signer = signerOf(makeKeyPair().privatePem);
 const app = digestOf('app');
 let context: Parameters<typeof keepLogged>[0];
+let signer: Signer;
 let stack: AsyncDisposableStack;
 
 beforeEach(async () => {
@@ -26,6 +31,9 @@ beforeEach(async () => {
   const dir = mkdtempSync(join(tmpdir(), 'provost-keep-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));
   const home = openHome(dir);
+  const keyring = openKeyring(home.keysDir, 'home:test');
+  keyring.commit(keyring.generateKey({ name: 'alice', nowMs: 0 }), 0);
+  signer = keyring.openSigner('alice');
   context = {
     home,
     log: pino({ level: 'silent' }),
@@ -65,6 +73,14 @@ it('keeps at the next start what a crash kept from its place, under its first en
   expect(indexOf(lost)).toBeNull();
   await keepLogged(context);
   expect([indexOf(kept), indexOf(lost), indexOf(deployed)]).toEqual([0, 1, null]);
+});
+
+it('starts where it cannot say how far it looked', async () => {
+  mkdirSync(join(context.home.attestationsDir, 'kept.new'), { recursive: true });
+  const lost = attestation('a');
+  await logAlone(lost);
+  await keepLogged(context);
+  expect(indexOf(lost)).toBe(0);
 });
 
 it('leaves away what was removed before the last start or end', async () => {

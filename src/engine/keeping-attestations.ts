@@ -68,11 +68,16 @@ async function keepOne({ attestations, content, log }: RepairContext, index: num
 }
 
 /** Says that every entry that the journal has now has its attestation. */
-export function markKept({ home, journal }: Pick<EngineContext, 'home' | 'journal'>): void {
-  mkdirSync(home.attestationsDir, { recursive: true, mode: 0o750 });
+export function markKept({ home, journal, log }: Pick<EngineContext, 'home' | 'journal' | 'log'>): void {
   const path = keptFile(home);
-  writeFileSync(`${path}.new`, `${journal.size}\n`, { mode: 0o640 });
-  renameSync(`${path}.new`, path);
+  try {
+    mkdirSync(home.attestationsDir, { recursive: true, mode: 0o750 });
+    writeFileSync(`${path}.new`, `${journal.size}\n`, { mode: 0o640 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    // Then the next start looks at more.
+    log.warn(`${path} cannot be written: ${messageOf(error)}`);
+  }
 }
 
 function readKeptUntil({ home }: Pick<EngineContext, 'home'>): number {
