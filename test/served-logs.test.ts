@@ -1,5 +1,6 @@
 // What served logs take and refuse over HTTP, by their formats: envelopes by the trusted keys of a home, records of Go modules.
-import { readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -8,9 +9,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { digestOf } from '../src/artifact/index.ts';
-import { makePublicLog, serveLog, verifyLog } from '../src/engine/index.ts';
-import { openJournal } from '../src/ledger/index.ts';
-import { attest, RELEASE_TYPE } from '../src/provenance/index.ts';
+import { type LogFormat, makePublicLog, serveLog, verifyLog } from '../src/engine/index.ts';
+import { openHostDisk, openJournal, openPublicLog, readDocument } from '../src/ledger/index.ts';
+import { attest, makeLeaf, RELEASE_TYPE } from '../src/provenance/index.ts';
 import { servedLogServer } from '../src/server/index.ts';
 import { type LoggedKeyring, openLoggedKeyring } from './keyring-fixture.ts';
 
@@ -76,10 +77,12 @@ describe('a log of envelopes', () => {
       signer: ring.openSigner(key),
       issuer: 'home:000000',
     }).bytes;
-  const blobs = (): string[] => readdirSync(join(logDir(), 'content/blobs/sha256'));
+  const isKept = (bytes: Buffer): boolean =>
+    readDocument(openHostDisk(), logDir(), createHash('sha256').update(bytes).digest()).equals(bytes);
 
   it('answers the index of a verified one once it is durable, the first for one that comes again', async () => {
     const [a, b] = [envelope('a'), envelope('b')];
+    const many = Array.from({ length: 200 }, (_, n) => envelope(`many ${n}`));
     await withServer(async (url) => {
       const answers = [await post(url, a), ...(await Promise.all([b, a, b].map((bytes) => post(url, bytes))))];
       expect(answers).toEqual(
@@ -93,19 +96,18 @@ describe('a log of envelopes', () => {
         200,
         { logIndex: 0, envelopeDigest: digestOf(a), predicateType: RELEASE_TYPE },
       ]);
-      const many = Array.from({ length: 200 }, (_, n) => post(url, envelope(`many ${n}`)));
-      const indexes = (await Promise.all(many)).map(({ text }) => Number(text));
+      const indexes = (await Promise.all(many.map((bytes) => post(url, bytes)))).map(({ text }) => Number(text));
       expect(indexes.toSorted((one, other) => one - other)).toEqual(many.map((_, n) => n + 2));
     });
     // It is durable: another process finds it.
     await withServer(async (url) => expect((await post(url, b)).text).toBe('1'));
-    expect(blobs()).toHaveLength(202);
+    expect([a, b, ...many].filter(isKept)).toHaveLength(202);
     const trust = { key: null, witnesses: [], quorum: 0 };
-    expect(await verifyLog(logDir(), trust, () => undefined)).toMatchObject({ size: 202 });
+    expect(await verifyLog(logDir(), { trust, format: null }, () => undefined)).toMatchObject({ size: 202 });
   });
 
   it('refuses what is not verified, with nothing stored', async () => {
-    const revoked = envelope('c', 'mallory');
+    const [good, revoked] = [envelope('a'), envelope('c', 'mallory')];
     await withServer(async (url) => {
       expect(codeOf(await post(url, envelope('a', 'mallory')))).toEqual([403, 'PROVENANCE_UNTRUSTED']);
       expect(codeOf(await post(url, envelope('a', 'alice', 'https://example.com/other')))).toEqual([
@@ -114,20 +116,20 @@ describe('a log of envelopes', () => {
       ]);
       ring.revokeKey({ key: 'mallory', reason: 'stolen', nowMs });
       expect(codeOf(await post(url, revoked))).toEqual([403, 'PROVENANCE_UNTRUSTED']);
-      const good = envelope('a').toString();
-      const forged = good.replace(/"sig":"./, (sig) => `${sig.slice(0, -1)}${sig.endsWith('A') ? 'B' : 'A'}`);
+      const text = good.toString();
+      const forged = text.replace(/"sig":"./, (sig) => `${sig.slice(0, -1)}${sig.endsWith('A') ? 'B' : 'A'}`);
       expect(codeOf(await post(url, forged))).toEqual([422, 'PROVENANCE_SIGNATURE']);
-      expect(codeOf(await post(url, good.replace('in-toto', 'other')))).toEqual([422, 'PROVENANCE_STATEMENT']);
-      for (const text of ['', '{}', 'x', '['.repeat(1000)]) expect((await post(url, text)).status, text).toBe(422);
+      expect(codeOf(await post(url, text.replace('in-toto', 'other')))).toEqual([422, 'PROVENANCE_STATEMENT']);
+      for (const none of ['', '{}', 'x', '['.repeat(1000)]) expect((await post(url, none)).status, none).toBe(422);
       expect(codeOf(await post(url, Buffer.alloc(9 * 1024 * 1024)))).toEqual([400, 'SERVER_REQUEST']);
       expect(codeOf(await ask(`${url}/add`))).toEqual([400, 'SERVER_NO_ROUTE']);
-      expect(blobs()).toEqual([]);
+      expect(existsSync(join(logDir(), 'documents'))).toBe(false);
       expect((await post(url, good)).text).toBe('0');
       // Whom the home trusts is asked each time.
       ring.revokeKey({ key: 'alice', reason: 'lost', nowMs });
-      expect(codeOf(await post(url, ` ${good}`))).toEqual([403, 'PROVENANCE_UNTRUSTED']);
+      expect(codeOf(await post(url, ` ${text}`))).toEqual([403, 'PROVENANCE_UNTRUSTED']);
     });
-    expect(blobs()).toHaveLength(1);
+    expect(isKept(good)).toBe(true);
   });
 
   it('takes a bounded amount at a time, and goes on when it was done or given up', async () => {
@@ -154,6 +156,43 @@ describe('a log of envelopes', () => {
       await expect.poll(status).toBe(200);
       for (const slow of open) slow.destroy();
     });
+  });
+});
+
+describe('the check of a whole log', () => {
+  const trust = { key: null, witnesses: [], quorum: 0 };
+  const hash = `h1:${Buffer.alloc(32).toString('base64')}`;
+  const record = `example.com/m v1.0.0 ${hash}\nexample.com/m v1.0.0/go.mod ${hash}\n`;
+  const leaf = makeLeaf({
+    kind: 'package',
+    document: Buffer.from('document'),
+    type: 'text/plain',
+    ...{ subjects: [], keys: [], parents: [], issuer: 'log:example.com/log' },
+  });
+
+  it.each([
+    ['provost', leaf.toString(), record, 'leaf'],
+    ['gosum', record, leaf.toString(), 'record of a Go module'],
+  ] as const)('finds the entry that is not of its format, %s', async (format, good, bad, what) => {
+    // A writer that does not check: the tree is whole all the same.
+    makePublicLog(logDir(), 'example.com/log', 'raw');
+    {
+      await using log = await openPublicLog({ dir: logDir(), witnesses: [], quorum: 0 });
+      await log.add(Buffer.from(good));
+      await log.receipt(0);
+    }
+    const check = (as: LogFormat | null): Promise<unknown> =>
+      verifyLog(logDir(), { trust, format: as }, () => undefined);
+    await expect(check(format)).resolves.toMatchObject({ size: 1 });
+    {
+      await using log = await openPublicLog({ dir: logDir(), witnesses: [], quorum: 0 });
+      await log.receipt(await log.add(Buffer.from(bad)));
+    }
+    await expect(check(null)).resolves.toMatchObject({ size: 2 });
+    const found = { code: 'ENGINE_LOG_ENTRY', exit: 4, message: expect.stringMatching(`^entry 1 .* is no ${what}`) };
+    await expect(check(format)).rejects.toMatchObject(found);
+    writeFileSync(join(logDir(), 'format'), `${format}\n`);
+    await expect(check(null)).rejects.toMatchObject(found);
   });
 });
 

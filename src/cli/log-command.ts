@@ -8,6 +8,7 @@ import { exitStatus, parseDuration, ProvostError } from '../base/index.ts';
 import type { CheckpointDocument, LogTrust } from '../engine/index.ts';
 import { CliError } from './cli-error.ts';
 import { type CliContext, contextOf, type Finish } from './context.ts';
+import { addLogDocument } from './log-document-command.ts';
 import { addLogServers } from './log-servers-command.ts';
 import { printable } from './output.ts';
 import { readInput, writeOutput } from './run-flags.ts';
@@ -28,7 +29,7 @@ interface TrustFlags {
   readonly quorum: string;
 }
 
-/** Adds `log init | serve | checkpoint | prove | verify | mirror | witness`. */
+/** Adds `log init | serve | checkpoint | prove | verify | mirror | document | witness`. */
 export function addLog(program: Command, finish: Finish): void {
   const log = program
     .command('log')
@@ -39,6 +40,7 @@ export function addLog(program: Command, finish: Finish): void {
   addProve(log, finish);
   addVerify(log, finish);
   addMirror(log, finish);
+  addLogDocument(log, finish);
   addLogServers(log, finish);
 }
 
@@ -47,18 +49,22 @@ function addInit(log: Command, finish: Finish): void {
     .command('init')
     .summary('make a log, with a key of its own, in a folder')
     .argument('<dir>')
-    .requiredOption('--origin <name>', 'its name for ever, such as example.com/releases')
+    .option(
+      '--origin <name>',
+      'its name for ever, such as example.com/releases; this host and the folder when left out',
+    )
     .option(
       '--format <format>',
       'what it takes: provost (verified attestations), raw (any bytes) or gosum (records of Go modules)',
       'provost',
     )
-    .action(async (dir: string, flags: { origin: string; format: string }, command: Command) => {
+    .action(async (dir: string, flags: { origin?: string; format: string }, command: Command) => {
       const { out } = contextOf(command);
-      const { makePublicLog, parseLogFormat } = await import('../engine/index.ts');
+      const { defaultOrigin, makePublicLog, parseLogFormat } = await import('../engine/index.ts');
       const format = parseLogFormat(flags.format);
-      const key = makePublicLog(resolve(dir), flags.origin, format);
-      if (out.json) out.object({ dir: resolve(dir), origin: flags.origin, format, key });
+      const origin = flags.origin ?? defaultOrigin(resolve(dir));
+      const key = makePublicLog(resolve(dir), origin, format);
+      if (out.json) out.object({ dir: resolve(dir), origin, format, key });
       else out.line(key);
       out.message(`publish this key: whoever checks the log needs it. Serve it with provost log serve ${dir}`);
       finish(exitStatus.done);
@@ -150,6 +156,7 @@ function wantedEntry({ index, entry }: ProveFlags): number | Uint8Array {
 interface VerifyFlags extends TrustFlags {
   readonly receipt?: string;
   readonly entry?: string;
+  readonly format?: string;
 }
 
 function addVerify(log: Command, finish: Finish): void {
@@ -161,6 +168,7 @@ function addVerify(log: Command, finish: Finish): void {
   )
     .option('--receipt <file>', 'a receipt, with --entry')
     .option('--entry <file>', 'the entry that it is for')
+    .option('--format <format>', 'what entries must be: provost, raw or gosum; of a folder what it says')
     .action(async (given: string | undefined, flags: VerifyFlags, command: Command) => {
       const context = contextOf(command);
       const engine = await import('../engine/index.ts');
@@ -172,7 +180,9 @@ function addVerify(log: Command, finish: Finish): void {
       } else {
         const progress = (done: number, of: number): void =>
           context.out.progress('checking entries', of === 0 ? 1 : done / of);
-        const verified = await engine.verifyLog(targetOf(context, given), trustOf(flags), progress);
+        const format = flags.format === undefined ? null : engine.parseLogFormat(flags.format);
+        const audit = { trust: trustOf(flags), format };
+        const verified = await engine.verifyLog(targetOf(context, given), audit, progress);
         context.out.done();
         printCheckpoint(context, verified, 'every entry and tile is what the checkpoint commits to');
       }

@@ -1,13 +1,28 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempDisposableSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
 
-import { digestOf } from '../artifact/index.ts';
+import { hexOf } from '../artifact/index.ts';
 import { parsePolicy } from '../policy/index.ts';
-import { ChainFixture, CHAIN_NOW_MS, ORIGINS, says, sayWholeLife, things } from '../../test/chain-fixture.ts';
+import {
+  ChainFixture,
+  CHAIN_NOW_MS,
+  COMMIT,
+  ORIGINS,
+  resourceOf,
+  says,
+  sayWholeLife,
+  things,
+} from '../../test/chain-fixture.ts';
 import { PROJECT_FOLDER } from '../../test/source/source-file.ts';
-import { ChainCache, type StoredAttestation } from '../provenance/index.ts';
+import {
+  type AttestationStore,
+  ChainCache,
+  openAttestationStore,
+  type StoredAttestation,
+} from '../provenance/index.ts';
 import { Look, verifyLoaded } from './assessing.ts';
 import { leavesOfReader } from './log-leaves.ts';
 
@@ -16,7 +31,13 @@ const policy = parsePolicy(readFileSync(file, 'utf8'), file);
 const artifact = { name: 'shop/web', digest: things.image };
 
 /** A home that keeps what a fixture says; its log is another process's. Each read of attestations and of entries is written down. */
-function homeOf(fixture: ChainFixture, change: (one: StoredAttestation) => StoredAttestation = (one) => one) {
+function homeOf(
+  fixture: ChainFixture,
+  {
+    change = (one) => one,
+    attestations,
+  }: { change?: (one: StoredAttestation) => StoredAttestation; attestations?: AttestationStore } = {},
+) {
   const reads = { subjects: [] as string[], entries: [] as (readonly number[])[] };
   const entriesAt = (indexes: readonly number[]) => {
     reads.entries.push(indexes);
@@ -29,8 +50,8 @@ function homeOf(fixture: ChainFixture, change: (one: StoredAttestation) => Store
   const context = {
     clock: { nowMs: () => CHAIN_NOW_MS },
     keyring: fixture.keyring,
-    attestations: {
-      put: () => digestOf('none'),
+    attestations: attestations ?? {
+      commitDigest: () => null,
       list: (subject: Parameters<typeof fixture.attestations.get>[0]) => {
         reads.subjects.push(subject);
         return (fixture.attestations.get(subject) ?? []).map(change);
@@ -70,7 +91,28 @@ it('looks at what many artifacts have in common once, and at nothing twice', asy
 it('fails what a home keeps without its place in the log', async () => {
   using fixture = new ChainFixture();
   fixture.say('alice', says.release(), things.image);
-  const { context } = homeOf(fixture, (one) => ({ ...one, logIndex: null }));
+  const { context } = homeOf(fixture, { change: (one) => ({ ...one, logIndex: null }) });
   const { verdict, failures } = await verifyLoaded(context, artifact, policy);
   expect([verdict, failures[0]?.reason]).toEqual(['failed', 'the log has no such entry']);
+});
+
+it('leads provenance that names a commit by git’s id alone to the one that the home recorded', async () => {
+  using fixture = new ChainFixture();
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'provost-commits-'));
+  fixture.say('alice', says.source(COMMIT, things.commit), things.commit);
+  fixture.say('ci', says.build([resourceOf(null, COMMIT)]), things.image);
+  const store = openAttestationStore(folder.path);
+  for (const { bytes, logIndex } of [...fixture.attestations.values()].flat()) store.put(bytes, logIndex ?? 0);
+  const { context } = homeOf(fixture, { attestations: store });
+  const scoreOf = async (): Promise<number | undefined> => {
+    const { findings } = await verifyLoaded(context, artifact, policy);
+    return findings.evidence.find(({ check }) => check === 'build.provenance')?.score;
+  };
+  expect(await scoreOf()).toBe(1);
+  // A place that leads elsewhere is noticed; without one the commit is nobody's.
+  const place = join(folder.path, 'commits', COMMIT);
+  writeFileSync(place, `${hexOf(things.product)}\n`);
+  expect(await scoreOf()).toBe(0.5);
+  rmSync(place);
+  expect(await scoreOf()).toBe(0.5);
 });

@@ -67,6 +67,7 @@ export class Look {
       ...this.#beside,
       artifact,
       attestationsOf: (subject) => this.#attestationsOf(subject),
+      commitDigestOf: (commit) => this.#commitDigestOf(commit),
       leafAt: (index) => this.#leafAt(index),
       keyring: this.#keyring,
       isOwnKey: (keyId) => this.#context.keyring.hasPrivate(keyId),
@@ -85,6 +86,11 @@ export class Look {
     const all = [...kept, ...this.#beside.attestationsOf(subject)];
     this.#read.set(subject, all);
     return all;
+  }
+
+  /** What the home recorded comes before what a file says. */
+  #commitDigestOf(commit: string): Digest | null {
+    return this.#context.attestations.commitDigest(commit) ?? this.#beside.commitDigestOf?.(commit) ?? null;
   }
 
   #leafAt(index: number): Buffer | null {

@@ -3,12 +3,12 @@ import { type Digest, digestOf } from '../artifact/index.ts';
 import { exitStatus, ProvostError } from '../base/index.ts';
 import {
   type AttestationLine,
+  commitOfSource,
   encodeAttestationLines,
   parseAttestationLines,
   parseEnvelope,
   parseStatement,
   ProvenanceError,
-  SOURCE_PREDICATE_TYPE,
   type Statement,
   type StoredAttestation,
 } from '../provenance/index.ts';
@@ -47,7 +47,7 @@ export function readAttestationFile({ source, bytes }: AttestationFile, artifact
     const statement = statementOf(envelope.payload);
     const subjects = new Set(statement?.subjects.map(({ digest }) => digest) ?? [artifact]);
     for (const subject of subjects) bySubject.set(subject, [...(bySubject.get(subject) ?? []), attestation]);
-    const commit = statement === null ? null : sourceCommitOf(statement);
+    const commit = statement === null ? null : commitOfSource(statement);
     const [subject] = subjects;
     if (commit !== null && subject !== undefined) commits.set(commit, subject);
   }
@@ -61,13 +61,6 @@ function statementOf(payload: Buffer): Statement | null {
     if (!(error instanceof ProvenanceError)) throw error;
     return null;
   }
-}
-
-/** Whom to ask about a commit that is named by git's id: whether it is this one, the chain decides. */
-function sourceCommitOf({ predicateType, predicate }: Statement): string | null {
-  if (predicateType !== SOURCE_PREDICATE_TYPE || typeof predicate !== 'object' || predicate === null) return null;
-  const commit: unknown = Reflect.get(predicate, 'commit');
-  return typeof commit === 'string' ? commit : null;
 }
 
 function parseLines(source: string, bytes: Uint8Array): AttestationLine[] {

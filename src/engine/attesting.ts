@@ -6,6 +6,7 @@ import { readArtifact } from './admission.ts';
 import type { EngineContext } from './context.ts';
 import type { AttestationDocument, AttestRequest, RecordedStatement, StatementRequest } from './engine.ts';
 import { EngineError } from './errors.ts';
+import { logAttestation } from './keeping-attestations.ts';
 import { reassessAll } from './reassessing.ts';
 import { issuerOf } from './recording.ts';
 
@@ -26,9 +27,7 @@ export async function attestArtifact(context: EngineContext, request: AttestRequ
     signer,
     issuer: issuerOf(context.home),
   });
-  await context.content.put(made.bytes);
-  const logIndex = await context.journal.append(made.leaf, { flush: true });
-  context.attestations.put(made.bytes, logIndex);
+  const logIndex = await logAttestation(context, { ...made, subjects: [digest] });
   await reassessAll(context);
   return {
     artifact: { digest, name },
@@ -61,8 +60,11 @@ export async function recordStatements(
   const issuer = issuerOf(context.home);
   const made = statements.map(({ name, digest, alsoAbout = [], predicateType, predicate }) => {
     const subjects = [{ name, digest }, ...alsoAbout].map((about) => ({ ...about, digest: parseDigest(about.digest) }));
-    return attest({ subjects, predicateType, predicate, signer, issuer });
+    const about = [...new Set(subjects.map((subject) => subject.digest))];
+    return { ...attest({ subjects, predicateType, predicate, signer, issuer }), subjects: about };
   });
+  using room = new DisposableStack();
+  for (const one of made) room.use(context.attestations.reserve(one.digest, one.subjects));
   await Promise.all(made.map(({ bytes }) => context.content.put(bytes)));
   // In their order: a commit's entry follows those of its parents.
   const indexes = await Promise.all(made.map(({ leaf }) => context.journal.append(leaf, { flush: true })));

@@ -50,7 +50,7 @@ export async function importBaseline(
       `the file has ${bytes.length} bytes; a signed baseline has at most ${baselineLimits.fileBytesMax}`,
     );
   const about = request.about === null ? null : await findSubject(context, request.about);
-  const verified = verifyBaseline(context, bytes, about);
+  const verified = await verifyBaseline(context, bytes, about);
   const { digest, driver, model, name } = verified;
   const before = refuseUnlessFree(context, verified, request.replace);
   const { logIndex, envelopeDigest } = await admit(bytes);
@@ -75,7 +75,7 @@ export async function importBaseline(
   };
 }
 
-function verifyBaseline(context: EngineContext, bytes: Buffer, about: FoundSubject | null): Verified {
+async function verifyBaseline(context: EngineContext, bytes: Buffer, about: FoundSubject | null): Promise<Verified> {
   // Parsed before it is verified only to know whose name the scope is matched with; it is held to that below.
   const { subjects, predicateType, predicate } = parseStatement(parseEnvelope(bytes).payload);
   if (predicateType !== RUNTIME_TRACE_TYPE)
@@ -89,7 +89,7 @@ function verifyBaseline(context: EngineContext, bytes: Buffer, about: FoundSubje
   const nowMs = context.clock.nowMs();
   const keyring = context.keyring.state();
   // An empty name lies in no scope but that of every name.
-  const { leaf } = admitEnvelope(bytes, { keyring, nowMs, issuer: issuerOf(context.home), name: name ?? '' });
+  const { leaf } = await admitEnvelope(bytes, { keyring, nowMs, issuer: issuerOf(context.home), name: name ?? '' });
   const signers = new Set(parseLeaf(leaf).keys);
   const signedBy = keyring.keys.filter(({ id }) => signers.has(id)).map((key) => key.name);
   const { driver, model } = parseBaselinePredicate(predicate);

@@ -31,10 +31,13 @@ export {
 export {
   checkReceipt,
   type CheckpointDocument,
+  defaultOrigin,
+  eraseLogDocument,
   type LogTrust,
   mirrorLog,
   proveEntry,
   readCheckpoint,
+  readLogDocument,
   verifyLog,
 } from './logs.ts';
 export { openEngine } from './open-engine.ts';

@@ -1,15 +1,19 @@
 // Logs as use cases: made, proved from, checked and mirrored, on this host or behind a URL.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { hostname } from 'node:os';
+import { basename, join } from 'node:path';
 
+import { hexOf, parseDigest } from '../artifact/index.ts';
 import { exitStatus } from '../base/index.ts';
 import {
   auditLocalLog,
   auditTree,
   type CheckpointPolicy,
   encodeReceipt,
+  eraseDocument,
   hashLeaf,
   logFiles,
+  type LogFormat,
   type LogSource,
   type NoteVerifier,
   openHostDisk,
@@ -18,12 +22,15 @@ import {
   openVerifiedLog,
   parseVerifierKey,
   publicKeyOf,
+  readDocument,
+  readLogFormat,
   updateMirror,
   type VerifiedCheckpoint,
   verifyCheckpoint,
   verifyReceipt,
 } from '../ledger/index.ts';
 import { EngineError } from './errors.ts';
+import { entryCheckOf } from './log-entries.ts';
 
 /** Whom a log is believed with. */
 export interface LogTrust {
@@ -111,14 +118,49 @@ export function checkReceipt(
   return { index, ...documentOf(checkpoint) };
 }
 
-/** Checks a whole log: every entry, every tile, and of one on this host all that lies beside them. @throws LedgerError */
-export async function verifyLog(target: string, trust: LogTrust, progress: Progress): Promise<CheckpointDocument> {
+/** What a log is checked for. */
+export interface LogAudit {
+  readonly trust: LogTrust;
+  /** What its entries must be; null: what its folder says, and any bytes where it says nothing. */
+  readonly format: LogFormat | null;
+}
+
+/**
+ * Checks a whole log: every entry, every tile, and of one on this host all that lies beside them.
+ *
+ * @throws LedgerError; EngineError ENGINE_LOG_ENTRY for an entry that is not of the log's format
+ */
+export async function verifyLog(
+  target: string,
+  { trust, format }: LogAudit,
+  progress: Progress,
+): Promise<CheckpointDocument> {
   const { source, checkpoint } = await openLog(target, trust);
-  const tell = (done: number): void => progress(done, checkpoint.size);
+  const check = entryCheckOf(format ?? readLogFormat(target));
+  const options = {
+    progress: (done: number) => progress(done, checkpoint.size),
+    ...(check === null ? {} : { check }),
+  };
   const files = logFiles(target);
-  if (!existsSync(files.state)) await auditTree(source.tile, checkpoint, tell);
-  else await auditLocalLog({ disk: openHostDisk(), files, key: policyOf(target, trust).log[0] as NoteVerifier }, tell);
+  if (!existsSync(files.state)) await auditTree(source.tile, checkpoint, options);
+  else
+    await auditLocalLog({ disk: openHostDisk(), files, key: policyOf(target, trust).log[0] as NoteVerifier }, options);
   return documentOf(checkpoint);
+}
+
+/** A document that an entry of the log in `dir` names, by its digest. @throws LedgerError LEDGER_NO_DOCUMENT, LEDGER_CORRUPT; ArtifactError ARTIFACT_REFERENCE */
+export function readLogDocument(dir: string, digest: string): Buffer {
+  return readDocument(openHostDisk(), dir, Buffer.from(hexOf(parseDigest(digest)), 'hex'));
+}
+
+/** Erases it; its entry and all proofs stay. @throws as {@link readLogDocument}; LedgerError LEDGER_LOCKED */
+export async function eraseLogDocument(dir: string, digest: string): Promise<void> {
+  await eraseDocument(openHostDisk(), dir, Buffer.from(hexOf(parseDigest(digest)), 'hex'));
+}
+
+/** A name for a log that is given none: this host's, and its folder's. */
+export function defaultOrigin(dir: string): string {
+  return `${hostname()}/${basename(dir)}`;
 }
 
 /** Brings the copy in `dir` up to date. @throws LedgerError LEDGER_ROLLBACK, LEDGER_FORK … */

@@ -22,6 +22,7 @@ import { EventBus } from './event-bus.ts';
 import type { Home } from './home.ts';
 import { HOME_ORIGIN } from './serving-logs.ts';
 import { openPlaces } from './journal-places.ts';
+import { keepLogged, markKept } from './keeping-attestations.ts';
 import { reconcileKeys } from './keys.ts';
 import { leavesOfJournal } from './log-leaves.ts';
 import { Policies, readHomePolicy } from './policies.ts';
@@ -43,6 +44,8 @@ export async function openEngine(options: { readonly home: Home }): Promise<Engi
   await using stack = new AsyncDisposableStack();
   const context = await openContext(options.home, stack);
   await reconcileKeys(context);
+  await keepLogged(context);
+  stack.defer(() => markKept(context));
   await makeHostKey(context);
   await recover(context);
   const loop = startLoop(context);

@@ -13,23 +13,23 @@ const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 const WAITING_BYTES_EACH = 1024;
 
 /** Resolves when an entry may enter the log, and rejects with why it may not. Its bytes do not change until then. */
-export type Admit = (entry: Buffer) => Promise<void>;
+export type Admit<Answer = void> = (entry: Buffer) => Promise<Answer>;
 
 /** Asks about the entries of one log, in the order of calls; the answers come in any order. */
-export class AdmissionQueue {
-  readonly #admit: Admit;
+export class AdmissionQueue<Answer = void> {
+  readonly #admit: Admit<Answer>;
   /** Turns that are waited for, from index `#given` on. */
   readonly #waiting: (() => void)[] = [];
   #given = 0;
   #waitingBytes = 0;
   #asked = 0;
 
-  constructor(admit: Admit) {
+  constructor(admit: Admit<Answer>) {
     this.#admit = admit;
   }
 
-  /** Resolves when the entry may enter. @throws what {@link Admit} throws; LedgerError LEDGER_BUSY */
-  async ask(entry: Buffer): Promise<void> {
+  /** Resolves to the answer when the entry may enter. @throws what {@link Admit} throws; LedgerError LEDGER_BUSY */
+  async ask(entry: Buffer): Promise<Answer> {
     if (this.#waitingBytes > WAITING_BYTES_MAX) throw overloaded();
     const bytes = entry.length + WAITING_BYTES_EACH;
     this.#waitingBytes += bytes;
@@ -37,7 +37,7 @@ export class AdmissionQueue {
     // Whoever has its answer gives its turn on.
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
-      await this.#admit(entry);
+      return await this.#admit(entry);
     } finally {
       this.#waitingBytes -= bytes;
       this.#giveTurn();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { isSameBytes } from '../base/index.ts';
 import { type CheckpointPolicy, type VerifiedCheckpoint, verifyCheckpoint } from './checkpoint.ts';
+import type { JournalEntry } from './journal.ts';
 import type { LogDisk } from './log-disk.ts';
 import { readLogFormat } from './log-format.ts';
 import { corruptLog, type LogFiles, partialWidths, readTile } from './log-files.ts';
@@ -17,17 +18,29 @@ import { isWritten } from './writer-lock.ts';
 /** Entries after which progress is told. */
 const PROGRESS_ENTRIES = 4096;
 
-/** Told now and then: entries that were checked so far. */
-export type Progress = (entries: number) => void;
+/** What is told of an audit, and asked beside. */
+export interface AuditOptions {
+  /** Told now and then: entries that were checked so far. */
+  readonly progress: (entries: number) => void;
+  /** Asked about each entry, once it is known to be the log's; throws for one that it should not have. */
+  readonly check?: (entry: JournalEntry) => void;
+}
 
 /**
  * Checks every entry of the tree that a checkpoint commits to, and with them every full tile.
  *
- * @throws LedgerError LEDGER_TREE, LEDGER_TILE; what `source` throws
+ * @throws LedgerError LEDGER_TREE, LEDGER_TILE; what `source` and `check` throw
  */
-export async function auditTree(source: TileSource, checkpoint: VerifiedCheckpoint, progress: Progress): Promise<void> {
+export async function auditTree(
+  source: TileSource,
+  checkpoint: VerifiedCheckpoint,
+  { progress, check }: AuditOptions,
+): Promise<void> {
   const log = await openVerifiedLog(source, checkpoint);
-  for await (const { index } of log.entries(0, log.size)) if (index % PROGRESS_ENTRIES === 0) progress(index);
+  for await (const entry of log.entries(0, log.size)) {
+    check?.(entry);
+    if (entry.index % PROGRESS_ENTRIES === 0) progress(entry.index);
+  }
   progress(log.size);
 }
 
@@ -35,17 +48,17 @@ export async function auditTree(source: TileSource, checkpoint: VerifiedCheckpoi
  * Checks a log on this host, read-only: what is served, the partial tiles of earlier checkpoints, and that the batches and the state
  * beside them fit. While its writer is at work, what is served alone.
  *
- * @throws LedgerError LEDGER_TREE, LEDGER_TILE, LEDGER_CORRUPT, LEDGER_FORMAT, LEDGER_NOTE, LEDGER_SIGNATURE, LEDGER_CHECKPOINT
+ * @throws LedgerError LEDGER_TREE, LEDGER_TILE, LEDGER_CORRUPT, LEDGER_FORMAT, LEDGER_NOTE, LEDGER_SIGNATURE, LEDGER_CHECKPOINT; what `check` throws
  */
 export async function auditLocalLog(
   { disk, files, key }: { readonly disk: LogDisk; readonly files: LogFiles; readonly key: NoteVerifier },
-  progress: Progress,
+  options: AuditOptions,
 ): Promise<VerifiedCheckpoint> {
   const policy: CheckpointPolicy = { log: [key], witnesses: [], quorum: 0 };
   const bytes = disk.read(files.checkpoint);
   if (bytes === null) throw corruptLog(files, 'it has no checkpoint');
   const checkpoint = verifyCheckpoint(bytes, policy);
-  await auditTree((name) => Promise.resolve(readTile(disk, files, name)), checkpoint, progress);
+  await auditTree((name) => Promise.resolve(readTile(disk, files, name)), checkpoint, options);
   if (isWritten(join(files.root, 'lock'))) return checkpoint;
   readLogFormat(files.root);
   recoverLog(disk, files, key);

@@ -1,8 +1,18 @@
 // The log: durable, ordered, tamper-evident bytes, in the form that others' tools read and check.
+export { AdmissionQueue } from './admission-queue.ts';
 export { auditTree, auditLocalLog } from './audit.ts';
 export { type CheckpointPolicy, type VerifiedCheckpoint, verifyCheckpoint } from './checkpoint.ts';
+export { DocumentPacks, eraseDocument, readDocument } from './document-packs.ts';
 export { type GoSumLog, openGoSumLog } from './go-sum-log.ts';
-export { ENTRY_BYTES_MAX, type Journal, type JournalEntry, LedgerError, type LedgerErrorCode } from './journal.ts';
+export {
+  ENTRY_BYTES_MAX,
+  type Journal,
+  type JournalEntry,
+  LedgerError,
+  type LedgerErrorCode,
+  READ_ENTRIES_MAX,
+} from './journal.ts';
+export { checkGoRecord } from './go-record.ts';
 export { type JournalReader, openJournalReader } from './journal-reader.ts';
 export { openHostDisk } from './log-disk.ts';
 export { type LogFormat, parseLogFormat, readLogFormat } from './log-format.ts';

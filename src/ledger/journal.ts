@@ -13,6 +13,7 @@ export type LedgerErrorCode =
   | 'LEDGER_KEY'
   | 'LEDGER_LOCKED'
   | 'LEDGER_NOTE'
+  | 'LEDGER_NO_DOCUMENT'
   | 'LEDGER_NO_RECORD'
   | 'LEDGER_NO_SPACE'
   | 'LEDGER_PROOF'

@@ -48,7 +48,7 @@ async function makeJournal(...entries: readonly string[]): Promise<void> {
 const audit = () =>
   auditLocalLog(
     { disk: openHostDisk(), files: logFiles(dir), key: parseVerifierKey(readFileSync(join(dir, 'key.pub'), 'utf8')) },
-    () => undefined,
+    { progress: () => undefined },
   );
 
 const addBatch = (first: number, name: string, bytes = encodeBatch({ first, entries: [Buffer.from('{}')] })): void => {

@@ -60,7 +60,7 @@ async function readAll(from = dir): Promise<string[]> {
 
 async function audit(): Promise<number> {
   const key = parseVerifierKey(readFileSync(join(dir, 'key.pub'), 'utf8'));
-  return (await auditLocalLog({ disk: openHostDisk(), files: logFiles(dir), key }, () => undefined)).size;
+  return (await auditLocalLog({ disk: openHostDisk(), files: logFiles(dir), key }, { progress: () => undefined })).size;
 }
 
 it('gives indexes in the order of calls, flushed or not, and reads the exact bytes back', async () => {

@@ -26,7 +26,7 @@ describe.skipIf(needs('vectors'))('a real log of another maker', () => {
     );
     const texts = [];
     for (const checkpoint of checkpoints) {
-      await auditTree(source, checkpoint, () => undefined);
+      await auditTree(source, checkpoint, { progress: () => undefined });
       const log = await openVerifiedLog(source, checkpoint);
       for (const before of checkpoints.slice(0, checkpoint.size + 1)) {
         const proof = await openTileTree(source, checkpoint.size).consistencyProof(before.size);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -18,6 +18,7 @@ import {
   REVIEW_TYPE,
   RUNTIME_TRACE_TYPE,
   SLSA_PROVENANCE_TYPE,
+  SOURCE_PREDICATE_TYPE,
   STATEMENT_MEDIA_TYPE,
   type TrustRole,
 } from './index.ts';
@@ -55,7 +56,7 @@ const stranger = (): Signer => signerOf(makeKeyPair().privatePem);
 const payloadOf = (type: string = RELEASE_TYPE, subjects = [web]): Buffer => makeStatement(subjects, type, {});
 const envelopeOf = (payload: Buffer, signers: readonly Signer[]): Envelope =>
   signEnvelope(STATEMENT_MEDIA_TYPE, payload, signers);
-const admit = (envelope: Envelope | Uint8Array): AdmittedEnvelope =>
+const admit = (envelope: Envelope | Uint8Array): Promise<AdmittedEnvelope> =>
   admitEnvelope(envelope instanceof Uint8Array ? envelope : encodeEnvelope(envelope), {
     keyring: ring.state(),
     nowMs: NOW_MS,
@@ -65,7 +66,7 @@ const refused = (code: string, exit: number, message = ''): unknown =>
   expect.objectContaining({ code, exit, message: expect.stringContaining(message) as string });
 
 describe('an envelope for a log', () => {
-  it('is admitted by a trusted key in whatever scope, with the leaf that its signer would have made', () => {
+  it('is admitted by a trusted key in whatever scope, with the leaf that its signer would have made', async () => {
     const made = attest({
       subjects: [web],
       predicateType: RELEASE_TYPE,
@@ -73,7 +74,7 @@ describe('an envelope for a log', () => {
       signer: signer(),
       issuer: ISSUER,
     });
-    const admitted = admit(made.bytes);
+    const admitted = await admit(made.bytes);
     expect(admitted).toEqual({ ...made, predicateType: RELEASE_TYPE, subjects: [web.digest] });
     expect(parseLeaf(admitted.leaf)).toMatchObject({
       kind: 'package',
@@ -84,9 +85,9 @@ describe('an envelope for a log', () => {
     });
   });
 
-  it('is one entry in whatever form, and with whatever signatures of strangers, it comes', () => {
+  it('is one entry in whatever form, and with whatever signatures of strangers, it comes', async () => {
     const envelope = envelopeOf(payloadOf(), [signer(), signer('bob')]);
-    const admitted = admit(envelope);
+    const admitted = await admit(envelope);
     const wire = JSON.parse(encodeEnvelope(envelope).toString()) as { signatures: { sig: string }[]; payload: string };
     const [alice, bob] = wire.signatures;
     const [extra] = envelopeOf(payloadOf(), [stranger()]).signatures;
@@ -98,7 +99,7 @@ describe('an envelope for a log', () => {
       { ...wire, signatures: [bob, alice] },
       { ...wire, signatures: [{ keyid: 'f'.repeat(64), sig: extra?.signature.toString('base64') }, alice, bob] },
     ];
-    for (const form of forms) expect(admit(Buffer.from(JSON.stringify(form, null, 2)))).toEqual(admitted);
+    for (const form of forms) expect(await admit(Buffer.from(JSON.stringify(form, null, 2)))).toEqual(admitted);
     const ids = [signer().keyId, signer('bob').keyId].toSorted();
     expect(parseEnvelope(admitted.bytes).signatures.map(({ keyId }) => keyId)).toEqual(ids);
     expect(parseLeaf(admitted.leaf).keys).toEqual(ids);
@@ -117,94 +118,128 @@ describe('an envelope for a log', () => {
     ['publisher', RUNTIME_TRACE_TYPE, [], false],
     ['publisher', RUNTIME_TRACE_TYPE, [RUNTIME_TRACE_TYPE], true],
     ['operator', 'https://example.com/other', [], false],
-  ] as const)('of a %s about %s, trusted for %j, is admitted: %s', (role, type, types, isAdmitted) => {
+  ] as const)('of a %s about %s, trusted for %j, is admitted: %s', async (role, type, types, isAdmitted) => {
     trust('bob', { role, types: [...types] });
     const envelope = envelopeOf(payloadOf(type), [signer('bob')]);
-    if (isAdmitted) expect(admit(envelope).predicateType).toBe(type);
-    else expect(() => admit(envelope)).toThrow(refused('PROVENANCE_UNTRUSTED', 3, 'is not trusted for'));
+    if (isAdmitted) expect((await admit(envelope)).predicateType).toBe(type);
+    else await expect(admit(envelope)).rejects.toThrow(refused('PROVENANCE_UNTRUSTED', 3, 'is not trusted for'));
   });
 
   it.each([
     ['shop/web', true],
     ['bank/web', false],
     ['', false],
-  ])('about %j counts by who is trusted for that name alone, where one is given: %s', (name, isAdmitted) => {
+  ])('about %j counts by who is trusted for that name alone, where one is given: %s', async (name, isAdmitted) => {
     const bytes = encodeEnvelope(envelopeOf(payloadOf(), [signer()]));
-    const named = (): AdmittedEnvelope =>
-      admitEnvelope(bytes, { keyring: ring.state(), nowMs: NOW_MS, issuer: ISSUER, name });
-    if (isAdmitted) expect(named()).toEqual(admit(bytes));
-    else expect(named).toThrow(refused('PROVENANCE_UNTRUSTED', 3, `is not trusted for '${name}'`));
+    const named = admitEnvelope(bytes, { keyring: ring.state(), nowMs: NOW_MS, issuer: ISSUER, name });
+    if (isAdmitted) expect(await named).toEqual(await admit(bytes));
+    else await expect(named).rejects.toThrow(refused('PROVENANCE_UNTRUSTED', 3, `is not trusted for '${name}'`));
   });
 
-  it('with a runtime trace becomes a leaf of its own kind', () => {
+  it('with a runtime trace becomes a leaf of its own kind', async () => {
     trust('bob', { role: 'operator' });
-    const { leaf } = admit(envelopeOf(payloadOf(RUNTIME_TRACE_TYPE), [signer('bob')]));
+    const { leaf } = await admit(envelopeOf(payloadOf(RUNTIME_TRACE_TYPE), [signer('bob')]));
     expect(parseLeaf(leaf).kind).toBe('runtime');
   });
 
-  it('is refused when nobody who is trusted signed it, whoever else did', () => {
-    expect(() => admit(envelopeOf(payloadOf(), [stranger()]))).toThrow(
+  it('is refused when nobody who is trusted signed it, whoever else did', async () => {
+    await expect(admit(envelopeOf(payloadOf(), [stranger()]))).rejects.toThrow(
       refused('PROVENANCE_UNTRUSTED', 3, 'which this host does not know'),
     );
-    expect(() => admit(envelopeOf(payloadOf(), [stranger(), signer('bob')]))).toThrow(
+    await expect(admit(envelopeOf(payloadOf(), [stranger(), signer('bob')]))).rejects.toThrow(
       refused('PROVENANCE_UNTRUSTED', 3, "key 'bob' is not trusted here"),
     );
     trust('bob', { expiresMs: NOW_MS, sinceMs: NOW_MS - DAY_MS });
-    expect(() => admit(envelopeOf(payloadOf(), [signer('bob')]))).toThrow(
+    await expect(admit(envelopeOf(payloadOf(), [signer('bob')]))).rejects.toThrow(
       refused('PROVENANCE_UNTRUSTED', 3, 'expired'),
     );
     // The predicate is part of what is trusted.
-    expect(() => admit(envelopeOf(payloadOf(SLSA_PROVENANCE_TYPE), [signer()]))).toThrow(
+    await expect(admit(envelopeOf(payloadOf(SLSA_PROVENANCE_TYPE), [signer()]))).rejects.toThrow(
       refused('PROVENANCE_UNTRUSTED', 3),
     );
   });
 
-  it('is refused when one of its signatures is forged, or by a revoked key, beside a trusted one', () => {
+  it('is refused when one of its signatures is forged, or by a revoked key, beside a trusted one', async () => {
     const trusted = envelopeOf(payloadOf(), [signer()]);
     const [forged] = envelopeOf(payloadOf(DEPLOY_TYPE), [signer('bob')]).signatures;
     const both = forged === undefined ? [] : [...trusted.signatures, forged];
-    expect(() => admit({ ...trusted, signatures: both })).toThrow(
+    await expect(admit({ ...trusted, signatures: both })).rejects.toThrow(
       refused('PROVENANCE_SIGNATURE', 4, 'not that of key'),
     );
     const countersigned = envelopeOf(payloadOf(), [signer(), signer('bob')]);
-    expect(admit(countersigned).subjects).toEqual([web.digest]);
+    expect((await admit(countersigned)).subjects).toEqual([web.digest]);
     ring.revokeKey({ key: 'bob', reason: 'stolen', nowMs: NOW_MS });
-    expect(() => admit(countersigned)).toThrow(refused('PROVENANCE_UNTRUSTED', 3, 'was revoked'));
+    await expect(admit(countersigned)).rejects.toThrow(refused('PROVENANCE_UNTRUSTED', 3, 'was revoked'));
     ring.revokeKey({ key: 'alice', reason: 'lost', nowMs: NOW_MS });
-    expect(() => admit(trusted)).toThrow(refused('PROVENANCE_UNTRUSTED', 3, 'was revoked'));
+    await expect(admit(trusted)).rejects.toThrow(refused('PROVENANCE_UNTRUSTED', 3, 'was revoked'));
   });
 
-  it('is refused when it holds no statement about anything', () => {
+  it('is refused when it holds no statement about anything', async () => {
     const text = payloadOf();
-    expect(() => admit(signEnvelope('text/plain', text, [signer()]))).toThrow(
+    await expect(admit(signEnvelope('text/plain', text, [signer()]))).rejects.toThrow(
       refused('PROVENANCE_STATEMENT', 4, 'text/plain'),
     );
-    expect(() => admit(envelopeOf(Buffer.from('{}'), [signer()]))).toThrow(refused('PROVENANCE_STATEMENT', 4));
+    await expect(admit(envelopeOf(Buffer.from('{}'), [signer()]))).rejects.toThrow(refused('PROVENANCE_STATEMENT', 4));
     const other = Buffer.from(text.toString().replace(/"sha256":"\w+"/, `"sha512":"${'0'.repeat(128)}"`));
-    expect(() => admit(envelopeOf(other, [signer()]))).toThrow(refused('PROVENANCE_STATEMENT', 4, 'no subject'));
+    await expect(admit(envelopeOf(other, [signer()]))).rejects.toThrow(
+      refused('PROVENANCE_STATEMENT', 4, 'no subject'),
+    );
     const many = Array.from({ length: 33 }, (_, n) => ({ name: `${n}`, digest: digestOf(`${n}`) }));
-    expect(() => admit(envelopeOf(payloadOf(RELEASE_TYPE, many), [signer()]))).toThrow(refused('PROVENANCE_LEAF', 4));
-    expect(() => admit(envelopeOf(Buffer.from('{'), [signer()]))).toThrow(refused('PROVENANCE_JSON', 4));
+    await expect(admit(envelopeOf(payloadOf(RELEASE_TYPE, many), [signer()]))).rejects.toThrow(
+      refused('PROVENANCE_LEAF', 4),
+    );
+    await expect(admit(envelopeOf(Buffer.from('{'), [signer()]))).rejects.toThrow(refused('PROVENANCE_JSON', 4));
     for (const bytes of ['', '[]', '{}', '{"payloadType":'])
-      expect(() => admit(Buffer.from(bytes)), bytes).toThrow(
+      await expect(admit(Buffer.from(bytes)), bytes).rejects.toThrow(
         expect.objectContaining({ exit: 4, code: expect.stringMatching(/^PROVENANCE_(?:JSON|ENVELOPE)$/) as string }),
       );
     // A leaf is made, never taken.
-    expect(() => admit(admit(envelopeOf(text, [signer()])).leaf)).toThrow(refused('PROVENANCE_ENVELOPE', 4));
+    await expect(admit((await admit(envelopeOf(text, [signer()]))).leaf)).rejects.toThrow(
+      refused('PROVENANCE_ENVELOPE', 4),
+    );
   });
 });
 
 describe('the attestations of a home', () => {
-  it('are found by their index only where every subject has them', () => {
+  it('are found by their index only where every subject has them', async () => {
     const store = openAttestationStore(join(dir, 'attestations'));
     const other = { name: 'api', digest: digestOf('api') };
-    const both = admit(envelopeOf(payloadOf(RELEASE_TYPE, [web, other]), [signer()]));
-    const one = admit(envelopeOf(payloadOf(), [signer()]));
+    const both = await admit(envelopeOf(payloadOf(RELEASE_TYPE, [web, other]), [signer()]));
+    const one = await admit(envelopeOf(payloadOf(), [signer()]));
     expect(store.indexOf(both.digest, both.subjects)).toBeNull();
     store.put(both.bytes, 7);
     expect(store.indexOf(both.digest, both.subjects)).toBe(7);
     expect(store.indexOf(one.digest, one.subjects)).toBeNull();
     rmSync(join(dir, 'attestations', other.digest.slice('sha256:'.length)), { recursive: true });
     expect(store.indexOf(both.digest, both.subjects)).toBeNull();
+  });
+
+  it('are found by the commit that they are about, by its id in git', () => {
+    const folder = join(dir, 'attestations');
+    const store = openAttestationStore(folder);
+    const put = (commit: unknown, about = 'the commit', type = SOURCE_PREDICATE_TYPE): void => {
+      const subjects = [{ name: 'commit', digest: digestOf(about) }];
+      const made = attest({ subjects, predicateType: type, predicate: { commit }, signer: signer(), issuer: ISSUER });
+      store.put(made.bytes, 0);
+    };
+    const [id, long] = ['c0'.repeat(20), 'c0'.repeat(32)];
+    expect(store.commitDigest(id)).toBeNull();
+    put(id);
+    put(long, 'another');
+    expect([store.commitDigest(id), store.commitDigest(long)]).toEqual([digestOf('the commit'), digestOf('another')]);
+    // Recorded again, it is what was recorded last.
+    put(id, 'a lie');
+    put(id);
+    expect(openAttestationStore(folder).commitDigest(id)).toBe(digestOf('the commit'));
+    put('d0'.repeat(20), 'the commit', RELEASE_TYPE);
+    for (const none of ['../../x', 'C0'.repeat(20), 7, null, '']) put(none);
+    expect(readdirSync(join(folder, 'commits')).toSorted()).toEqual([id, long]);
+    expect(store.commitDigest('../commits/x')).toBeNull();
+    for (const damaged of ['', 'x'.repeat(65)]) {
+      writeFileSync(join(folder, 'commits', id), damaged);
+      expect(store.commitDigest(id)).toBeNull();
+    }
+    put(id);
+    expect(store.commitDigest(id)).toBe(digestOf('the commit'));
   });
 });

@@ -4,7 +4,7 @@ import { exitStatus } from '../base/index.ts';
 import { encodeEnvelope, type Envelope, ENVELOPE_MEDIA_TYPE, parseEnvelope } from './dsse.ts';
 import { ProvenanceError } from './errors.ts';
 import { excerptOf } from './excerpt.ts';
-import { judgeSignatures, type SignatureStatus, type SignatureVerdict } from './judge-signature.ts';
+import { judgeSignaturesAsync, type SignatureStatus, type SignatureVerdict } from './judge-signature.ts';
 import type { KeyringState } from './key-records.ts';
 import { makeLeaf } from './leaf.ts';
 import { kindOfPredicate, LOGGED_PREDICATE_TYPES } from './lifecycle.ts';
@@ -38,16 +38,16 @@ export interface AdmittedEnvelope {
  * @throws ProvenanceError PROVENANCE_JSON, PROVENANCE_ENVELOPE, PROVENANCE_STATEMENT, PROVENANCE_SIGNATURE, PROVENANCE_UNTRUSTED,
  * PROVENANCE_LEAF for more subjects than a leaf names
  */
-export function admitEnvelope(
+export async function admitEnvelope(
   given: Uint8Array,
   { keyring, nowMs, issuer, name = null }: AdmissionInput,
-): AdmittedEnvelope {
+): Promise<AdmittedEnvelope> {
   const envelope = parseEnvelope(given);
   const statement = statementOf(envelope);
   const judging = { name, keyring, nowMs, typesByRole: LOGGED_PREDICATE_TYPES };
   // It will be the newest entry: what the log has of a key's rotation or revocation comes before it.
   const logIndex = Number.MAX_SAFE_INTEGER;
-  const verdicts = judgeSignatures({ envelope, statement, digest: digestOf(given), logIndex }, judging);
+  const verdicts = await judgeSignaturesAsync({ envelope, statement, digest: digestOf(given), logIndex }, judging);
   refuseUnless(verdicts);
   const kept = signaturesByKnown(envelope, verdicts);
   const bytes = encodeEnvelope({ ...envelope, signatures: kept });

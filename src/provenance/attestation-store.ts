@@ -3,15 +3,22 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { type Digest, digestOf, hexOf } from '../artifact/index.ts';
+import { type Digest, digestOf, hexOf, isDigest } from '../artifact/index.ts';
 import { errnoOf, exitStatus } from '../base/index.ts';
 import { saveAtomically, saveAtomicallyAside } from './atomic-file.ts';
 import { ENVELOPE_BYTES_MAX, parseEnvelope } from './dsse.ts';
 import { ProvenanceError } from './errors.ts';
-import { parseStatement } from './statement.ts';
+import { SOURCE_PREDICATE_TYPE } from './git/source-predicate.ts';
+import { parseStatement, type Statement } from './statement.ts';
 
 /** Attestations that are kept of one artifact: each costs a parse and up to 16 verifications at every admission. */
 const ATTESTATIONS_MAX = 128;
+
+/** Git's id of a commit, SHA-1 or SHA-256. */
+const COMMIT_ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+
+/** Of a file of `commits`: a SHA-256 in hex and a line break. */
+const COMMIT_BYTES = 65;
 
 /** An attestation as it was found: `digest` is what its name says that its bytes have. */
 export interface StoredAttestation {
@@ -36,6 +43,18 @@ export interface AttestationStore {
    */
   indexOf(digest: Digest, subjects: readonly Digest[]): number | null;
   /**
+   * Keeps room for the envelope with this digest under every subject until it is disposed of, so that one that was logged meanwhile
+   * can be put.
+   *
+   * @throws ProvenanceError PROVENANCE_ATTESTATIONS_FULL
+   */
+  reserve(digest: Digest, subjects: readonly Digest[]): Disposable;
+  /**
+   * The artifact that the source attestation of a commit is about, by git's id; null when none was kept. The last one that was put
+   * decides: whether it is this commit, the chain finds out.
+   */
+  commitDigest(commit: string): Digest | null;
+  /**
    * As `put` for an envelope about one artifact, in the place of others about it, which go once it is there; the event loop is free
    * meanwhile.
    *
@@ -47,7 +66,7 @@ export interface AttestationStore {
 }
 
 /**
- * Opens the store in `dir`: `<subject>/<envelope digest>-<index>.json`.
+ * Opens the store in `dir`: `<subject>/<envelope digest>-<index>.json`, and `commits/<id>` with the subject of a commit's source attestation.
  *
  * @param digestAt what the home's log has at an index; one whose place in the log is another's is listed as in no log. Without it, names
  * are believed.
@@ -56,12 +75,25 @@ export function openAttestationStore(dir: string, digestAt?: (index: number) => 
   const placeOf = (digest: Digest, index: number): number | null =>
     digestAt === undefined || digestAt(index) === digest ? index : null;
   const folderOf = (subject: Digest): string => join(dir, hexOf(subject));
+  const commitFile = (commit: string): string => join(dir, 'commits', commit);
+  const room = new Room();
+  const has = (names: readonly StoredName[], subject: Digest, hex: string): boolean => {
+    if (names.some((name) => name.hex === hex)) return true;
+    const count = names.length + room.othersOf(subject, hex);
+    if (count >= ATTESTATIONS_MAX) throw full(subject, count);
+    return false;
+  };
   return {
     put: (bytes, logIndex) => {
-      const { subjects } = parseStatement(parseEnvelope(bytes).payload);
+      const statement = parseStatement(parseEnvelope(bytes).payload);
+      const { subjects } = statement;
       const digest = digestOf(bytes);
       const names = new Set(subjects.map((subject) => subject.digest));
       const missing = [...names].filter((subject) => !has(namesIn(folderOf(subject)), subject, hexOf(digest)));
+      const [commit, [about]] = [commitOfSource(statement), subjects];
+      // First: one that leads to nothing yet does no harm.
+      if (commit !== null && about !== undefined && readCommit(commitFile(commit)) !== about.digest)
+        saveAtomically(commitFile(commit), `${hexOf(about.digest)}\n`, 0o640);
       for (const subject of missing) {
         saveAtomically(join(folderOf(subject), `${hexOf(digest)}-${logIndex}.json`), bytes, 0o640);
       }
@@ -74,6 +106,11 @@ export function openAttestationStore(dir: string, digestAt?: (index: number) => 
       });
       return found.every((name) => name !== undefined) ? (found[0]?.logIndex ?? null) : null;
     },
+    reserve: (digest, subjects) => {
+      for (const subject of subjects) has(namesIn(folderOf(subject)), subject, hexOf(digest));
+      return room.keep(hexOf(digest), subjects);
+    },
+    commitDigest: (commit) => (COMMIT_ID.test(commit) ? readCommit(commitFile(commit)) : null),
     replace: async (bytes, logIndex, replaced) => {
       const [subject] = parseStatement(parseEnvelope(bytes).payload).subjects;
       const digest = digestOf(bytes);
@@ -126,13 +163,49 @@ function readBounded(path: string): Buffer | null {
   }
 }
 
-/** Whether the subject has it already. @throws ProvenanceError PROVENANCE_ATTESTATIONS_FULL when there is no room for it */
-function has(names: readonly StoredName[], subject: Digest, digestHex: string): boolean {
-  if (names.some(({ hex }) => hex === digestHex)) return true;
-  if (names.length < ATTESTATIONS_MAX) return false;
-  throw new ProvenanceError(
+/** Envelopes that are on their way, by what they are about. */
+class Room {
+  readonly #kept = new Map<Digest, string[]>();
+
+  /** How many beside the one with this digest. */
+  othersOf(subject: Digest, hex: string): number {
+    return new Set(this.#kept.get(subject)?.filter((other) => other !== hex)).size;
+  }
+
+  keep(hex: string, subjects: readonly Digest[]): Disposable {
+    for (const subject of subjects) this.#kept.set(subject, [...(this.#kept.get(subject) ?? []), hex]);
+    return {
+      [Symbol.dispose]: () => {
+        for (const subject of subjects) {
+          const others = this.#kept.get(subject)?.toSpliced(this.#kept.get(subject)?.indexOf(hex) ?? 0, 1) ?? [];
+          if (others.length === 0) this.#kept.delete(subject);
+          else this.#kept.set(subject, others);
+        }
+      },
+    };
+  }
+}
+
+/** The commit that a source attestation says it is about; null for another statement. Whether that is true, the chain decides. */
+export function commitOfSource({ predicateType, predicate }: Statement): string | null {
+  if (predicateType !== SOURCE_PREDICATE_TYPE || typeof predicate !== 'object' || predicate === null) return null;
+  const commit: unknown = Reflect.get(predicate, 'commit');
+  // attacker-controlled: it becomes the name of a file.
+  return typeof commit === 'string' && COMMIT_ID.test(commit) ? commit : null;
+}
+
+/** What is not there, or is nothing of ours, leads nowhere. */
+function readCommit(path: string): Digest | null {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined || found.size !== COMMIT_BYTES) return null;
+  const digest = `sha256:${readFileSync(path, 'latin1').trimEnd()}`;
+  return isDigest(digest) ? digest : null;
+}
+
+function full(subject: Digest, count: number): ProvenanceError {
+  return new ProvenanceError(
     'PROVENANCE_ATTESTATIONS_FULL',
-    `${subject} has ${names.length} attestations, which is the limit`,
+    `${subject} has ${count} attestations, which is the limit`,
     { exit: exitStatus.limit, hint: 'Remove those that are no longer needed from the attestations folder.' },
   );
 }

@@ -107,7 +107,8 @@ export function findSigners(envelope: Envelope, keys: readonly PublicKey[]): (st
   );
 }
 
-async function findSignersAsync(envelope: Envelope, keys: readonly PublicKey[]): Promise<(string | null)[]> {
+/** As {@link findSigners}, on other threads. */
+export async function findSignersAsync(envelope: Envelope, keys: readonly PublicKey[]): Promise<(string | null)[]> {
   const message = preAuthEncoding(envelope.payloadType, envelope.payload);
   const signers: (string | null)[] = [];
   for (const { signature, candidates } of planTries(envelope, keys)) {

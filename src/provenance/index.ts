@@ -1,7 +1,12 @@
 // Where code came from, provably: keys and trust, signed statements, and the leaves of the journal.
 export { admitEnvelope, type AdmittedEnvelope } from './admit-envelope.ts';
 export { attest, type Attestation, type AttestInput } from './attest.ts';
-export { type AttestationStore, openAttestationStore, type StoredAttestation } from './attestation-store.ts';
+export {
+  type AttestationStore,
+  commitOfSource,
+  openAttestationStore,
+  type StoredAttestation,
+} from './attestation-store.ts';
 export { type AttestationLine, encodeAttestationLines, parseAttestationLines } from './attestation-lines.ts';
 export {
   encodeEnvelope,

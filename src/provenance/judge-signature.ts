@@ -2,7 +2,7 @@
 import { type Digest, digestOf } from '../artifact/index.ts';
 import { messageOf, rfc3339 } from '../base/index.ts';
 import type { StoredAttestation } from './attestation-store.ts';
-import { type Envelope, findSigners, parseEnvelope } from './dsse.ts';
+import { type Envelope, findSigners, findSignersAsync, parseEnvelope } from './dsse.ts';
 import { excerptOf } from './excerpt.ts';
 import { isInScope } from './glob.ts';
 import type { KeyringState, KnownKey, TrustRecord, TrustRole } from './key-records.ts';
@@ -64,15 +64,27 @@ export interface ReadAttestation {
 }
 
 /** Judges every signature on an attestation, one verdict each, in their order. */
-export function judgeSignatures(
+function judgeSignatures(read: ReadAttestation, input: SignatureJudging): SignatureVerdict[] {
+  const keys = input.keyring.keys.map((key) => key.public);
+  return judgeSigners(read, findSigners(read.envelope, keys), input);
+}
+
+/** As {@link judgeSignatures}, with the signatures verified on other threads: for whoever judges many. */
+export async function judgeSignaturesAsync(
+  read: ReadAttestation,
+  input: SignatureJudging,
+): Promise<SignatureVerdict[]> {
+  const keys = input.keyring.keys.map((key) => key.public);
+  return judgeSigners(read, await findSignersAsync(read.envelope, keys), input);
+}
+
+/** @param signers for each signature the id of the key that made it */
+function judgeSigners(
   { envelope, statement, digest, logIndex }: ReadAttestation,
+  signers: readonly (string | null)[],
   input: SignatureJudging,
 ): SignatureVerdict[] {
   const { keys } = input.keyring;
-  const signers = findSigners(
-    envelope,
-    keys.map((key) => key.public),
-  );
   return signers.map((signer, at) => {
     const base = { envelopeDigest: digest, predicateType: statement.predicateType };
     const key = keys.find(({ id }) => id === signer);

@@ -6,24 +6,26 @@ import { exitStatus, messageOf, rfc3339 } from '../base/index.ts';
 import { saveAtomically } from './atomic-file.ts';
 import { type PublicKey, type Signer, signerOf } from './ed25519.ts';
 import { ProvenanceError } from './errors.ts';
-import { type KeyringFile, type KnownKey, loadKeyring, saveKeyring } from './key-records.ts';
+import { type KeyringFile, KeyringReader, type KnownKey, saveKeyring } from './key-records.ts';
 
 /** `keyring.json`, `<id>.pub` and `<id>.key` in one folder. */
 export class KeyringFiles {
   readonly file: string;
   readonly issuer: string;
   readonly #dir: string;
+  readonly #reader: KeyringReader;
   /** What the log says; null while only the file is known. */
   #held: KeyringFile | null = null;
 
   constructor(dir: string, issuer: string) {
     this.file = join(dir, 'keyring.json');
     this.issuer = issuer;
+    this.#reader = new KeyringReader(this.file);
     this.#dir = dir;
   }
 
   load(): KeyringFile {
-    return this.#held ?? loadKeyring(this.file);
+    return this.#held ?? this.#reader.load();
   }
 
   save(ring: KeyringFile): void {

@@ -114,8 +114,32 @@ export function rotationPayload(previous: string, next: string, owner: string): 
  * @throws ProvenanceError PROVENANCE_KEYRING when it is damaged, or a rotation in it was not signed by the old key
  */
 export function loadKeyring(file: string): KeyringFile {
-  const bytes = readOrNull(file);
-  if (bytes === null) return EMPTY_KEYRING;
+  return new KeyringReader(file).load();
+}
+
+/** Reads a keyring's file whenever it is asked, and parses it when its bytes are others than the last time. */
+export class KeyringReader {
+  readonly #file: string;
+  #bytes: Buffer | null = null;
+  #ring: KeyringFile = EMPTY_KEYRING;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /** @throws ProvenanceError PROVENANCE_KEYRING when it is damaged */
+  load(): KeyringFile {
+    const bytes = readOrNull(this.#file);
+    if (bytes === null) return EMPTY_KEYRING;
+    if (this.#bytes?.equals(bytes) !== true) {
+      this.#ring = parseKeyring(this.#file, bytes);
+      this.#bytes = bytes;
+    }
+    return this.#ring;
+  }
+}
+
+function parseKeyring(file: string, bytes: Buffer): KeyringFile {
   try {
     const value = parseStrictJson(bytes, { what: 'the file', bytesMax: KEYRING_BYTES_MAX });
     const { keys, trust, events, logSize } = keyringFile.parse(value);

@@ -1,6 +1,7 @@
 // Logs from the command line: made, served, proved from, checked, mirrored and witnessed, by processes of their own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ErrorDocument } from '../../src/api/index.ts';
@@ -113,6 +114,8 @@ $ provost log init HOME/log-g --origin sum.example.com --format gosum --json
 ! <hint>
 `,
     );
+    const { stdout } = await home.provost(['log', 'init', at('log-n'), '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ origin: `${hostname()}/log-n`, format: 'provost' });
   });
 
   it('serves it, with the cosignatures of a witness, and takes each entry once', async () => {
@@ -243,8 +246,25 @@ $ provost log verify --receipt HOME/app.tlog-proof --entry HOME/other --key ${ke
 $ provost log verify HOME/log-p
 example.com/p: 1 entries, root <root>
 ! every entry and tile is what the checkpoint commits to
+$ provost log document HOME/log-p sha256:${'0'.repeat(64)}
+! provost: the document is not kept in HOME/log-p/documents
+!   Give its digest as the log’s entry has it; other logs may have it too.
+!   (LEDGER_NO_DOCUMENT, exit 5)
+? 5
+$ provost log document HOME/log-p ${digestOf(signed)} --out HOME/envelope
+$ provost log document HOME/log-p ${digestOf(signed)} --erase
+! ${digestOf(signed)} is erased; its entry in the log stays
+$ provost log document HOME/log-p ${digestOf(signed)}
+! provost: the document was erased in HOME/log-p/documents
+!   Give its digest as the log’s entry has it; other logs may have it too.
+!   (LEDGER_NO_DOCUMENT, exit 5)
+? 5
+$ provost log verify HOME/log-p
+example.com/p: 1 entries, root <root>
+! every entry and tile is what the checkpoint commits to
 `,
     );
+    expect(readFileSync(at('envelope'), 'utf8')).toBe(signed);
   });
 
   it('shows both checkpoints of a log that went back, or that has two trees', async () => {
