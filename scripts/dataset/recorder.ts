@@ -1,0 +1,167 @@
+// Makes the runs of a plan through the engine, as any workload runs, and takes what its sensor and its judgement gave of each window.
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { plainRequest, type RunRequest } from '../../src/api/index.ts';
+import { type Engine, openEngine, openHome } from '../../src/engine/index.ts';
+import type { Window } from '../../src/behaviour/index.ts';
+import type { PlannedRun } from './plan.ts';
+import { plannedPart, type RecordedRun } from './recorded-run.ts';
+
+const PROJECT = join(import.meta.dirname, '../..');
+/** Runs at a time: each may use half a core. */
+const AT_A_TIME = 3;
+/** What a behaviour leaves behind still shows in the window after it. */
+const TAIL_MS = 300;
+/** No run is left alone for longer, should the recorder hang. */
+const RUN_MS_MAX = 120_000;
+const MIB = 1024 ** 2;
+const DECOY = 'root:*:19000:0:99999:7:::\n';
+
+/** A run and the windows that it had. */
+export interface Recording {
+  readonly run: RecordedRun;
+  readonly windows: readonly Window[];
+}
+
+/**
+ * Records the runs one batch after another. What an earlier recording into the same folder left running is ended first; nothing is left
+ * on the host at the end, nor after an interruption once this is called again.
+ */
+export async function record(
+  folder: string,
+  runs: readonly PlannedRun[],
+  report: (recording: Recording) => void,
+): Promise<void> {
+  const seen = new Map<string, Window[]>();
+  const dir = join(folder, 'home');
+  {
+    await using engine = await openEngine({
+      home: openHome(dir),
+      observeWindow: ({ workload, window }) => seen.get(workload)?.push(window),
+    });
+    await clear(engine);
+    const guest = prepareGuest(folder);
+    const left = [...runs];
+    const lane = async (): Promise<void> => {
+      for (let run = left.shift(); run !== undefined; run = left.shift()) {
+        report(await recordOne({ engine, guest, seen }, run));
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: AT_A_TIME }, lane));
+    } finally {
+      await clear(engine);
+    }
+  }
+  rmSync(dir, { recursive: true, force: true });
+  rmSync(guestFolder(folder), { recursive: true, force: true });
+}
+
+interface Studio {
+  readonly engine: Engine;
+  /** Folder of the guest's programs and of the decoys. */
+  readonly guest: string;
+  readonly seen: Map<string, Window[]>;
+}
+
+async function recordOne({ engine, guest, seen }: Studio, run: PlannedRun): Promise<Recording> {
+  const windows: Window[] = [];
+  seen.set(run.id, windows);
+  const { pid, grant } = await engine.run(requestOf(run, guest), () => undefined);
+  await delay(run.calmMs);
+  const attack = run.behaviour === null || pid === null ? null : await turnBad(pid, run.behaviour.actsMs);
+  await engine.remove(run.id, { force: true });
+  seen.delete(run.id);
+  const recorded = {
+    ...plannedPart(run),
+    attack,
+    grant: { pids: grant.pids, cpu: grant.cpu },
+    windows: windows.length,
+  };
+  return { run: recorded, windows };
+}
+
+/** Tells the first process of a sandbox to begin, and waits until it must be done. */
+async function turnBad(pid: number, actsMs: number): Promise<RecordedRun['attack']> {
+  const fromMs = Date.now();
+  process.kill(pid, 'SIGUSR1');
+  await delay(actsMs);
+  const toMs = Date.now();
+  await delay(TAIL_MS);
+  return { fromMs, toMs };
+}
+
+async function clear(engine: Engine): Promise<void> {
+  await engine.stopAll();
+  for (const { name } of engine.list()) await engine.remove(name, { force: true });
+}
+
+/** Links only loopback: the sandbox is isolated from every network, whatever a behaviour would try. */
+function requestOf(run: PlannedRun, guest: string): RunRequest {
+  const seconds = (run.behaviour?.actsMs ?? 0) / 1000;
+  return {
+    ...plainRequest,
+    name: run.id,
+    artifact: { reference: '/', rootfs: true },
+    argv: [
+      '/usr/bin/python3',
+      '-B',
+      '/run/guest/main.py',
+      run.workload,
+      `${run.seed}`,
+      run.behaviour?.id ?? '-',
+      `${seconds}`,
+    ],
+    env: ['PYTHONHASHSEED=0'],
+    cpuMillicores: 1000,
+    memoryBytes: 512 * MIB,
+    diskBytes: 128 * MIB,
+    pids: 64,
+    timeMs: RUN_MS_MAX,
+    stopTimeoutMs: 0,
+    mounts: [
+      { source: guest, target: '/run/guest', readOnly: true },
+      // Nobody's real secrets are read, although the root is this host's.
+      { source: join(guest, 'shadow'), target: '/etc/shadow', readOnly: true },
+    ],
+    policy: { source: 'dataset.yaml', text: recordingPolicy() },
+  };
+}
+
+const CHANGES: readonly (readonly [string, string])[] = [
+  ['mode: enforce', 'mode: observe'],
+  // Unsigned code is low under the default policy, and runs where this host's sensor does not see its calls.
+  ['mediumFrom: 0.5', 'mediumFrom: 0'],
+  ['standard: 1s', 'standard: 100ms'],
+  ['detailed: 1s', 'detailed: 100ms'],
+  ['stderr: true', 'stderr: false'],
+  ['network: rateLimited\n    rate: 10Mbit # each way', 'network: isolated\n    rate: null'],
+];
+
+/** The default policy, but for what makes a recording: everything is seen at 100 ms, and nothing is done about it. */
+export function recordingPolicy(): string {
+  let text = readFileSync(join(PROJECT, 'policies/default.yaml'), 'utf8');
+  for (const [part, by] of CHANGES) {
+    if (!text.includes(part)) throw new Error(`the default policy has no '${part}'`);
+    text = text.replace(part, by);
+  }
+  return text;
+}
+
+function guestFolder(folder: string): string {
+  return join(folder, 'guest');
+}
+
+/** A copy that every user may read, wherever the checkout lies. */
+function prepareGuest(folder: string): string {
+  const from = join(import.meta.dirname, 'guest');
+  const to = guestFolder(folder);
+  mkdirSync(to, { recursive: true, mode: 0o755 });
+  for (const name of readdirSync(from))
+    if (/\.(?:py|sh|cjs)$/.test(name)) copyFileSync(join(from, name), join(to, name));
+  writeFileSync(join(to, 'shadow'), DECOY, { mode: 0o644 });
+  mkdirSync(join(to, 'home/.ssh'), { recursive: true });
+  writeFileSync(join(to, 'home/.ssh/id_rsa'), 'a decoy\n');
+  return to;
+}
