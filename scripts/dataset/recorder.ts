@@ -123,7 +123,7 @@ function requestOf(run: PlannedRun, guest: string): RunRequest {
     mounts: [
       { source: guest, target: '/run/guest', readOnly: true },
       // Nobody's real secrets are read, although the root is this host's.
-      { source: join(guest, 'shadow'), target: '/etc/shadow', readOnly: true },
+      { source: join(guest, 'etc/shadow'), target: '/etc/shadow', readOnly: true },
     ],
     policy: { source: 'dataset.yaml', text: recordingPolicy() },
   };
@@ -160,8 +160,9 @@ function prepareGuest(folder: string): string {
   mkdirSync(to, { recursive: true, mode: 0o755 });
   for (const name of readdirSync(from))
     if (/\.(?:py|sh|cjs)$/.test(name)) copyFileSync(join(from, name), join(to, name));
-  writeFileSync(join(to, 'shadow'), DECOY, { mode: 0o644 });
-  mkdirSync(join(to, 'home/.ssh'), { recursive: true });
+  for (const decoyFolder of ['etc', 'home/.ssh']) mkdirSync(join(to, decoyFolder), { recursive: true });
+  // In a folder of that name: the sensor knows a file by where it lies, not by where it is mounted.
+  writeFileSync(join(to, 'etc/shadow'), DECOY, { mode: 0o644 });
   writeFileSync(join(to, 'home/.ssh/id_rsa'), 'a decoy\n');
   return to;
 }
