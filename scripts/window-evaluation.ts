@@ -63,6 +63,7 @@ export interface BehaviourOutcome extends Share {
   readonly technique: string;
   readonly manner: string;
   readonly keptOut: boolean;
+  /** What told, first what told first. */
   readonly kinds: readonly string[];
 }
 
@@ -217,7 +218,7 @@ function byBehaviour(runs: readonly Run[], attacks: readonly RunOutcome[]): Beha
       technique: technique ?? '',
       manner: manner ?? '',
       keptOut,
-      kinds: [...new Set(kinds)].sort(),
+      kinds: [...new Set(kinds)],
       ...shareOf(own),
     };
   });
