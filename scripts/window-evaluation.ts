@@ -141,9 +141,9 @@ function follow(
     state = step.state;
     if (label === 'attack') anomaly = Math.max(anomaly, verdict.anomaly);
     const afterMs = run.attack === null ? null : window.startMs + window.durationMs - run.attack.fromMs;
-    const found = verdict.violations.map(({ kind, severity, reason }) => ({ kind, severity: `${severity}`, reason }));
+    const found: Omit<Finding, 'afterMs'>[] = [...verdict.violations];
     if (step.alarmed) found.push({ kind: 'alarm', severity: 'high', reason: verdict.reasons[0] ?? '' });
-    for (const one of found) findings.push({ ...one, afterMs });
+    for (const { kind, severity, reason } of found) findings.push({ kind, severity, reason, afterMs });
     baseline = learnWhenCalm(baseline, { verdict, window, step, alarmAt: settings.alarmAt });
   }
   return { watch: { baseline, state }, findings: eachOnce(findings), anomaly };

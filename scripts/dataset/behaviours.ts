@@ -32,7 +32,7 @@ const plain: readonly Row[] = [
   ['beacon', 'T1071.001', SLOWLY_MS],
   ['password-guessing', 'T1110.001', WHILE_MS],
   ['ransomware', 'T1486', WHILE_MS],
-  ['data-destruction', 'T1485', WHILE_MS, 'kept out'],
+  ['data-destruction', 'T1485', 600, 'kept out'],
   ['credential-read', 'T1003.008', ONCE_MS],
   ['key-hunt', 'T1552.004', ONCE_MS],
   ['archive-staging', 'T1560.002', WHILE_MS],

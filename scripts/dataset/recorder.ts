@@ -69,8 +69,7 @@ async function recordOne({ engine, guest, seen }: Studio, run: PlannedRun): Prom
   const windows: Window[] = [];
   seen.set(run.id, windows);
   const { pid, grant } = await engine.run(requestOf(run, guest), () => undefined);
-  await delay(run.calmMs);
-  const attack = run.behaviour === null || pid === null ? null : await turnBad(pid, run.behaviour.actsMs);
+  const attack = await live(run, pid);
   await engine.remove(run.id, { force: true });
   seen.delete(run.id);
   const recorded = {
@@ -82,11 +81,17 @@ async function recordOne({ engine, guest, seen }: Studio, run: PlannedRun): Prom
   return { run: recorded, windows };
 }
 
-/** Tells the first process of a sandbox to begin, and waits until it must be done. */
-async function turnBad(pid: number, actsMs: number): Promise<RecordedRun['attack']> {
+/** Tells the first process of a sandbox to begin, also where it will do nothing, and waits until it must be done. */
+async function live({ behaviour, calmMs }: PlannedRun, pid: number | null): Promise<RecordedRun['attack']> {
+  await delay(behaviour === null ? calmMs / 2 : calmMs);
   const fromMs = Date.now();
+  if (pid === null) throw new Error('a workload ended before its time');
   process.kill(pid, 'SIGUSR1');
-  await delay(actsMs);
+  if (behaviour === null) {
+    await delay(calmMs / 2);
+    return null;
+  }
+  await delay(behaviour.actsMs);
   const toMs = Date.now();
   await delay(TAIL_MS);
   return { fromMs, toMs };

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from files_behaviours import DOCS, pause_until
-from sink import SHELL_PORT, TCP_PORT, UDP_PORT
+from sink import LOGIN, SHELL_PORT, TCP_PORT, UDP_PORT
 
 HOME = "127.0.0.1"
 
@@ -113,7 +113,8 @@ def beacon(rng, end):
 def guess_passwords(rng, end):
     while time.monotonic() < end:
         with socket.create_connection((HOME, TCP_PORT)) as link:
-            link.sendall(b"root:%d\n" % rng.randrange(10**9))
+            link.sendall(LOGIN + b"%d\n" % rng.randrange(10**9))
+            link.recv(64)
 
 
 def padded_scan(rng, end):

@@ -1,4 +1,4 @@
-"""The first process of a recorded run: keeps a workload busy, and on SIGUSR1 turns bad in the way that it was told."""
+"""The first process of a recorded run: keeps a workload busy, and on SIGUSR1 turns bad in the way that it was told, if it was."""
 
 import os
 import random
@@ -50,6 +50,10 @@ def prepare():
             file.write(rng.randbytes(512 << (at % 8)))
 
 
+def stay_honest(rng, end):
+    """What a normal run is told: the mere child that an attack begins with must not give it away."""
+
+
 def main():
     workload, seed, behaviour, seconds = sys.argv[1], int(sys.argv[2]), sys.argv[3], float(sys.argv[4])
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
@@ -59,8 +63,8 @@ def main():
     in_child(lambda: workloads.WORKLOADS[workload](random.Random(seed)))
     while True:
         signal.sigwait([signal.SIGUSR1])
-        if behaviour in BEHAVIOURS:
-            in_child(lambda: BEHAVIOURS[behaviour](random.Random(seed), time.monotonic() + seconds))
+        act = BEHAVIOURS.get(behaviour, stay_honest)
+        in_child(lambda: act(random.Random(seed), time.monotonic() + seconds))
 
 
 main()

@@ -81,10 +81,9 @@ def eat_memory(rng, end):
 
 
 def hide_as_kernel(rng, end):
-    os.makedirs("/dev/shm", exist_ok=True)
-    shutil.copyfile("/bin/sleep", "/dev/shm/kworker")
-    os.chmod("/dev/shm/kworker", 0o755)
-    subprocess.run(["/dev/shm/kworker", "0.3"], check=False)
+    shutil.copyfile("/bin/sleep", "/var/tmp/kworker")
+    os.chmod("/var/tmp/kworker", 0o755)
+    subprocess.run(["/var/tmp/kworker", "0.3"], check=False)
 
 
 BEHAVIOURS = {

@@ -6,6 +6,7 @@ import socket
 TCP_PORT = 9001
 SHELL_PORT = 9002
 UDP_PORT = 5353
+LOGIN = b"root:"
 ORDERS = b"id\nuname -a\nls /\ncat /etc/passwd | wc -l\nps\nexit\n"
 
 
@@ -31,7 +32,10 @@ def serve_sink():
                 selector.register(connection, selectors.EVENT_READ, None)
                 continue
             try:
-                if key.fileobj.recv(65536) or key.fileobj is udp:
+                data = key.fileobj.recv(65536)
+                if data.startswith(LOGIN):
+                    key.fileobj.sendall(b"no\n")
+                if data or key.fileobj is udp:
                     continue
             except OSError:
                 pass  # The other end was killed.
