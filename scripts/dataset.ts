@@ -7,13 +7,16 @@ import { parseArgs } from 'node:util';
 import { countsOf, digestOfParts, type Manifest } from './dataset/manifest.ts';
 import { planRuns } from './dataset/plan.ts';
 import { labelOf, type RecordedRun } from './dataset/recorded-run.ts';
-import { record, recordingPolicy } from './dataset/recorder.ts';
+import { record, type Recording, recordingPolicy } from './dataset/recorder.ts';
 import { openWriter, writeManifest } from './dataset/recording-folder.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const GUEST = join(import.meta.dirname, 'dataset/guest');
 const SEED = 20_261_128;
 const SEED_MAX = 2 ** 31;
+/** Exit statuses, as everywhere. */
+const USAGE_EXIT = 2;
+const INTERRUPTED = 130;
 
 const USAGE = `npm run dataset                          records everything into .cache/dataset (minutes, as root)
 npm run dataset -- --quick --out DIR     a small one, to see that it works
@@ -45,19 +48,20 @@ function optionsOf(args: string[]): Options | null {
   return { quick: values.quick, seed, out: resolve(values.out) };
 }
 
-async function make({ quick, seed, out }: Options): Promise<Manifest> {
+async function make({ quick, seed, out }: Options, ended: AbortSignal): Promise<Manifest> {
   mkdirSync(out, { recursive: true, mode: 0o755 });
   const plan = planRuns({ seed, quick });
   const writer = openWriter(out);
   const runs: RecordedRun[] = [];
   const labels = new Map<string, { normal: number; attack: number }>();
-  await record(out, plan, ({ run, windows }) => {
+  const report = ({ run, windows }: Recording): void => {
     writer.write(run, windows);
     runs.push(run);
     const attack = windows.filter((window) => labelOf(window, run.attack) === 'attack').length;
     labels.set(run.id, { normal: windows.length - attack, attack });
     process.stderr.write(`${runs.length}/${plan.length} ${run.id}: ${windows.length} windows\n`);
-  });
+  };
+  await record(out, plan, { report, signal: ended });
   const order = new Map(plan.map(({ id }, at) => [id, at]));
   const guest = readdirSync(GUEST)
     .filter((name) => /\.(?:py|sh|cjs)$/.test(name))
@@ -79,6 +83,15 @@ async function make({ quick, seed, out }: Options): Promise<Manifest> {
   };
   writeManifest(out, manifest);
   return manifest;
+}
+
+/** The first Ctrl-C takes away what runs; a second one ends at once. */
+function listenForEnd(): AbortSignal {
+  const ending = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => ending.abort(new Error(`ended by ${signal}; nothing is left running`)));
+  }
+  return ending.signal;
 }
 
 function hostFacts(): Manifest['host'] {
@@ -104,12 +117,14 @@ function summaryOf({ counts }: Manifest): string {
   return [`${'split'.padEnd(12)}  runs  normal windows  attack windows`, ...rows].join('\n');
 }
 
+const ended = listenForEnd();
 try {
   // Before the engine opens its log: of what the recordings alert to, nothing is news.
   process.env['PROVOST_LOG_LEVEL'] ??= 'fatal';
   const options = optionsOf(process.argv.slice(2));
-  console.log(options === null ? USAGE : summaryOf(await make(options)));
+  console.log(options === null ? USAGE : summaryOf(await make(options, ended)));
 } catch (error) {
-  console.error(`dataset: ${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-  process.exitCode = 2;
+  const why = error instanceof Error ? error.message : String(error);
+  console.error(ended.aborted ? `dataset: ${why}` : `dataset: ${why}\n\n${USAGE}`);
+  process.exitCode = ended.aborted ? INTERRUPTED : USAGE_EXIT;
 }

@@ -24,38 +24,60 @@ export interface Recording {
   readonly windows: readonly Window[];
 }
 
+/** Who is told of each run, and what ends the recording early. */
+export interface RecordOptions {
+  readonly report: (recording: Recording) => void;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Records the runs one batch after another. What an earlier recording into the same folder left running is ended first; nothing is left
- * on the host at the end, nor after an interruption once this is called again.
+ * Records the runs, some at a time. What an earlier recording into the same folder left running is ended first; nothing is left on the host
+ * at the end, nor after this was killed once it is called again.
  */
-export async function record(
-  folder: string,
-  runs: readonly PlannedRun[],
-  report: (recording: Recording) => void,
-): Promise<void> {
+export async function record(folder: string, runs: readonly PlannedRun[], options: RecordOptions): Promise<void> {
   const seen = new Map<string, Window[]>();
   const dir = join(folder, 'home');
-  {
-    await using engine = await openEngine({
-      home: openHome(dir),
-      observeWindow: ({ workload, window }) => seen.get(workload)?.push(window),
-    });
-    await clear(engine);
-    const guest = prepareGuest(folder);
-    const left = [...runs];
-    const lane = async (): Promise<void> => {
-      for (let run = left.shift(); run !== undefined; run = left.shift()) {
-        report(await recordOne({ engine, guest, seen }, run));
-      }
-    };
+  await using stack = new AsyncDisposableStack();
+  const engine = await openEngine({
+    home: openHome(dir),
+    observeWindow: ({ workload, window }) => seen.get(workload)?.push(window),
+  });
+  await clear(engine);
+  // The folder goes last: where something could not be taken away, the next recording needs it for that.
+  stack.defer(async () => {
     try {
-      await Promise.all(Array.from({ length: AT_A_TIME }, lane));
-    } finally {
       await clear(engine);
+    } finally {
+      await engine[Symbol.asyncDispose]();
     }
-  }
-  rmSync(dir, { recursive: true, force: true });
-  rmSync(guestFolder(folder), { recursive: true, force: true });
+    for (const own of [dir, guestFolder(folder)]) rmSync(own, { recursive: true, force: true });
+  });
+  await recordAll({ engine, guest: prepareGuest(folder), seen }, runs, options);
+}
+
+async function recordAll(
+  studio: Omit<Studio, 'signal'>,
+  runs: readonly PlannedRun[],
+  { report, signal }: RecordOptions,
+): Promise<void> {
+  const failed = new AbortController();
+  const both = AbortSignal.any([signal, failed.signal]);
+  const left = [...runs];
+  const lane = async (): Promise<void> => {
+    try {
+      for (let run = left.shift(); run !== undefined; run = left.shift()) {
+        report(await recordOne({ ...studio, signal: both }, run));
+      }
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
+  };
+  const lanes = Array.from({ length: AT_A_TIME }, lane);
+  // None may start another while what runs is being cleared away.
+  await Promise.allSettled(lanes);
+  signal.throwIfAborted();
+  await Promise.all(lanes);
 }
 
 interface Studio {
@@ -63,13 +85,14 @@ interface Studio {
   /** Folder of the guest's programs and of the decoys. */
   readonly guest: string;
   readonly seen: Map<string, Window[]>;
+  readonly signal: AbortSignal;
 }
 
-async function recordOne({ engine, guest, seen }: Studio, run: PlannedRun): Promise<Recording> {
+async function recordOne({ engine, guest, seen, signal }: Studio, run: PlannedRun): Promise<Recording> {
   const windows: Window[] = [];
   seen.set(run.id, windows);
   const { pid, grant } = await engine.run(requestOf(run, guest), () => undefined);
-  const attack = await live(run, pid);
+  const attack = await live(run, pid, signal);
   await engine.remove(run.id, { force: true });
   seen.delete(run.id);
   const recorded = {
@@ -82,18 +105,23 @@ async function recordOne({ engine, guest, seen }: Studio, run: PlannedRun): Prom
 }
 
 /** Tells the first process of a sandbox to begin, also where it will do nothing, and waits until it must be done. */
-async function live({ behaviour, calmMs }: PlannedRun, pid: number | null): Promise<RecordedRun['attack']> {
-  await delay(behaviour === null ? calmMs / 2 : calmMs);
+async function live(
+  { behaviour, calmMs }: PlannedRun,
+  pid: number | null,
+  signal: AbortSignal,
+): Promise<RecordedRun['attack']> {
+  const wait = (ms: number): Promise<void> => delay(ms, undefined, { signal });
+  await wait(behaviour === null ? calmMs / 2 : calmMs);
   const fromMs = Date.now();
   if (pid === null) throw new Error('a workload ended before its time');
   process.kill(pid, 'SIGUSR1');
   if (behaviour === null) {
-    await delay(calmMs / 2);
+    await wait(calmMs / 2);
     return null;
   }
-  await delay(behaviour.actsMs);
+  await wait(behaviour.actsMs);
   const toMs = Date.now();
-  await delay(TAIL_MS);
+  await wait(TAIL_MS);
   return { fromMs, toMs };
 }
 

@@ -20,6 +20,8 @@ BEHAVIOURS = {
     **reaching_behaviours.BEHAVIOURS,
 }
 
+ALONE_S_MAX = 60
+
 
 def in_child(task):
     pid = os.fork()
@@ -61,8 +63,8 @@ def main():
     prepare()
     in_child(serve_sink)
     in_child(lambda: workloads.WORKLOADS[workload](random.Random(seed)))
-    while True:
-        signal.sigwait([signal.SIGUSR1])
+    # Ends by itself, and with it everything here, should nobody be left to end it.
+    while signal.sigtimedwait([signal.SIGUSR1], ALONE_S_MAX) is not None:
         act = BEHAVIOURS.get(behaviour, stay_honest)
         in_child(lambda: act(random.Random(seed), time.monotonic() + seconds))
 
