@@ -1,17 +1,16 @@
 // Records the data set of windows on this host: `npm run dataset [-- --quick] [--seed N] [--out FOLDER]`. What it is: docs/dataset.md.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { countsOf, digestOfParts, type Manifest } from './dataset/manifest.ts';
-import { planRuns } from './dataset/plan.ts';
+import { type PlannedRun, planRuns } from './dataset/plan.ts';
 import { labelOf, type RecordedRun } from './dataset/recorded-run.ts';
-import { record, type Recording, recordingPolicy } from './dataset/recorder.ts';
+import { GUEST_FOLDER, guestFiles, record, type Recording, recordingPolicy } from './dataset/recorder.ts';
 import { openWriter, writeManifest } from './dataset/recording-folder.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
-const GUEST = join(import.meta.dirname, 'dataset/guest');
 const SEED = 20_261_128;
 const SEED_MAX = 2 ** 31;
 /** Exit statuses, as everywhere. */
@@ -51,6 +50,7 @@ function optionsOf(args: string[]): Options | null {
 async function make({ quick, seed, out }: Options, ended: AbortSignal): Promise<Manifest> {
   mkdirSync(out, { recursive: true, mode: 0o755 });
   const plan = planRuns({ seed, quick });
+  const planned = digestOfPlan(plan);
   const writer = openWriter(out);
   const runs: RecordedRun[] = [];
   const labels = new Map<string, { normal: number; attack: number }>();
@@ -63,26 +63,25 @@ async function make({ quick, seed, out }: Options, ended: AbortSignal): Promise<
   };
   await record(out, plan, { report, signal: ended });
   const order = new Map(plan.map(({ id }, at) => [id, at]));
-  const guest = readdirSync(GUEST)
-    .filter((name) => /\.(?:py|sh|cjs)$/.test(name))
-    .sort();
   const manifest: Manifest = {
     version: 1,
     seed,
     quick,
     recorded: new Date().toISOString(),
     host: hostFacts(),
-    plan: digestOfParts([
-      JSON.stringify(plan),
-      recordingPolicy(),
-      ...guest.map((name) => readFileSync(join(GUEST, name))),
-    ]),
+    plan: planned,
     windows: await writer.end(),
     counts: countsOf(runs, labels),
     runs: runs.toSorted((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0)),
   };
   writeManifest(out, manifest);
   return manifest;
+}
+
+/** Of what is meant to happen: the plan, the policy, and the programs as they are before the first run. */
+function digestOfPlan(plan: readonly PlannedRun[]): string {
+  const guest = guestFiles().map((name) => readFileSync(join(GUEST_FOLDER, name)));
+  return digestOfParts([JSON.stringify(plan), recordingPolicy(), ...guest]);
 }
 
 /** The first Ctrl-C takes away what runs; a second one ends at once. */

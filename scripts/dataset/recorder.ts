@@ -9,6 +9,8 @@ import type { PlannedRun } from './plan.ts';
 import { plannedPart, type RecordedRun } from './recorded-run.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
+/** Programs that run in the sandboxes. */
+export const GUEST_FOLDER = join(import.meta.dirname, 'guest');
 /** Runs at a time: each may use half a core. */
 const AT_A_TIME = 3;
 /** What a behaviour leaves behind still shows in the window after it. */
@@ -91,8 +93,8 @@ interface Studio {
 async function recordOne({ engine, guest, seen, signal }: Studio, run: PlannedRun): Promise<Recording> {
   const windows: Window[] = [];
   seen.set(run.id, windows);
-  const { pid, grant } = await engine.run(requestOf(run, guest), () => undefined);
-  const attack = await live(run, pid, signal);
+  const { grant } = await engine.run(requestOf(run, guest), () => undefined);
+  const attack = await live(run, () => tell(engine, run.id), signal);
   await engine.remove(run.id, { force: true });
   seen.delete(run.id);
   const recorded = {
@@ -107,14 +109,13 @@ async function recordOne({ engine, guest, seen, signal }: Studio, run: PlannedRu
 /** Tells the first process of a sandbox to begin, also where it will do nothing, and waits until it must be done. */
 async function live(
   { behaviour, calmMs }: PlannedRun,
-  pid: number | null,
+  tellIt: () => void,
   signal: AbortSignal,
 ): Promise<RecordedRun['attack']> {
   const wait = (ms: number): Promise<void> => delay(ms, undefined, { signal });
   await wait(behaviour === null ? calmMs / 2 : calmMs);
   const fromMs = Date.now();
-  if (pid === null) throw new Error('a workload ended before its time');
-  process.kill(pid, 'SIGUSR1');
+  tellIt();
   if (behaviour === null) {
     await wait(calmMs / 2);
     return null;
@@ -123,6 +124,13 @@ async function live(
   const toMs = Date.now();
   await wait(TAIL_MS);
   return { fromMs, toMs };
+}
+
+function tell(engine: Engine, name: string): void {
+  // Asked now: a process that has ended leaves its number to a stranger.
+  const { pid } = engine.inspect(name);
+  if (pid === null) throw new Error(`${name} ended before its time`);
+  process.kill(pid, 'SIGUSR1');
 }
 
 async function clear(engine: Engine): Promise<void> {
@@ -186,13 +194,18 @@ function guestFolder(folder: string): string {
   return join(folder, 'guest');
 }
 
+/** Names of the guest's programs, in order. */
+export function guestFiles(): string[] {
+  return readdirSync(GUEST_FOLDER)
+    .filter((name) => /\.(?:py|sh|cjs)$/.test(name))
+    .sort();
+}
+
 /** A copy that every user may read, wherever the checkout lies. */
 function prepareGuest(folder: string): string {
-  const from = join(import.meta.dirname, 'guest');
   const to = guestFolder(folder);
   mkdirSync(to, { recursive: true, mode: 0o755 });
-  for (const name of readdirSync(from))
-    if (/\.(?:py|sh|cjs)$/.test(name)) copyFileSync(join(from, name), join(to, name));
+  for (const name of guestFiles()) copyFileSync(join(GUEST_FOLDER, name), join(to, name));
   for (const decoyFolder of ['etc', 'home/.ssh']) mkdirSync(join(to, decoyFolder), { recursive: true });
   // In a folder of that name: the sensor knows a file by where it lies, not by where it is mounted.
   writeFileSync(join(to, 'etc/shadow'), DECOY, { mode: 0o644 });
