@@ -1,12 +1,15 @@
 // The evaluation of recordings on made windows: what is caught counts, what is not does not, and nothing is learnt of what is judged.
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AuditEvent, Window } from '../src/behaviour/index.ts';
 import { parsePolicy } from '../src/policy/index.ts';
 import { countsOf, type Manifest, MANIFEST_FILE, WINDOWS_FILE } from './dataset/manifest.ts';
 import { type Recorded, openWriter, readRecording, writeManifest } from './dataset/recording-folder.ts';
+import { windowLine } from './dataset/recorded-run.ts';
 import { evaluateWindows } from './window-evaluation.ts';
 import { windowTable } from './window-table.ts';
 
@@ -140,6 +143,19 @@ describe('a recording', () => {
     await expect(readRecording(folder)).rejects.toThrow(/not the file/);
     rmSync(join(folder, MANIFEST_FILE));
     await expect(readRecording(folder)).rejects.toThrow(/no whole recording/);
+  });
+
+  it.each([
+    ['not JSON', '{', /^line 1: not JSON/],
+    ['a run that is not in the manifest', windowLine({ id: 'other', attack: null }, windowAt(0)), /^line 1: no run/],
+    ['a part too few', '{"run":"a","label":"normal"}', /^line 1: window is not/],
+    ['a negative amount', windowLine({ id: 'a', attack: null }, windowAt(0, { cpuMs: -1 })), /^line 1: window.cpuMs/],
+    ['an endless line', `"${'x'.repeat(5_000_000)}"`, /^line 1: too long/],
+  ])('is refused when a line is %s', async (_name, line, why) => {
+    const bytes = gzipSync(`${line}\n`);
+    writeFileSync(join(folder, WINDOWS_FILE), bytes);
+    writeManifest(folder, manifestOf([runOf('a')], createHash('sha256').update(bytes).digest('hex')));
+    await expect(readRecording(folder)).rejects.toThrow(why);
   });
 
   it('shows which runs were caught, by what and when', async () => {

@@ -20,6 +20,7 @@ import type { Window } from '../../src/behaviour/index.ts';
 import { DatasetError, MANIFEST_FILE, type Manifest, parseManifest, WINDOWS_FILE } from './manifest.ts';
 import { type RecordedRun, windowLine } from './recorded-run.ts';
 
+const WINDOWS_MAX = 2_000_000;
 const LINE_CHARACTERS_MAX = 4_000_000;
 const TEXT_MAX = 4096;
 const LIST_MAX = 100_000;
@@ -135,6 +136,7 @@ export async function readRecording(folder: string): Promise<Recorded> {
   let number = 0;
   for await (const one of createInterface({ input: createReadStream(file).pipe(createGunzip()) })) {
     number += 1;
+    if (number > WINDOWS_MAX) throw new DatasetError(`more than ${WINDOWS_MAX} windows`);
     const { run, label, window } = parseLine(one, number);
     const known = windows.get(run);
     if (known === undefined) throw new DatasetError(`line ${number}: no run has this id`);
