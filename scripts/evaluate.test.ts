@@ -55,5 +55,8 @@ describe('evaluate', () => {
     expect([status, out]).toEqual([2, '']);
     expect(err).toMatch(/^evaluate: line 61: 'label'/);
     expect(evaluate('d.jsonl', text, '--nonsense').status).toBe(2);
+    const none = evaluate('e.jsonl', text, '--windows', folder);
+    expect([none.status, none.out]).toEqual([2, '']);
+    expect(none.err).toMatch(/holds no whole recording/);
   });
 });

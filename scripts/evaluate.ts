@@ -1,39 +1,66 @@
-// Judges the trace detector on a file of traces: `npm run evaluate -- [--data FILE] [--json]`. The form of the file is scripts/traces.ts.
-import { readFileSync } from 'node:fs';
+// Judges the detectors: on a file of traces (`--data FILE`, form in scripts/traces.ts), and on a recording of windows (`--windows FOLDER`).
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { TraceDetector } from '../src/behaviour/index.ts';
+import { parsePolicy } from '../src/policy/index.ts';
+import { DatasetError } from './dataset/manifest.ts';
+import { readRecording } from './dataset/recording-folder.ts';
 import type { Figures } from './detection-figures.ts';
 import { evaluate, type Evaluation } from './evaluation.ts';
 import { parseTraces, type Trace, TraceFileError } from './traces.ts';
+import { evaluateWindows, type WindowEvaluation } from './window-evaluation.ts';
+import { windowTable } from './window-table.ts';
 
-const USAGE = `npm run evaluate                       the ADFA-LD traces beside the project
+const USAGE = `npm run evaluate                       the ADFA-LD traces beside the project, and .cache/dataset where it was recorded
 npm run evaluate -- --data FILE --json  any file of such traces, with each trace's score
+npm run evaluate -- --windows FOLDER    a recording that npm run dataset made; --json tells each run
 
 One JSON object a line, plain or gzipped: "set" (train, validation or attack), "label", "id", "calls" (numbers).`;
 
 const DEFAULT_DATA = new URL('../../shared/data/adfa-ld/dev.jsonl.gz', import.meta.url);
+const DEFAULT_WINDOWS = fileURLToPath(new URL('../.cache/dataset', import.meta.url));
+const DEFAULT_POLICY = fileURLToPath(new URL('../policies/default.yaml', import.meta.url));
 const SPEED_MS = 1500;
 
-function main(): number {
-  const { data, json, help } = optionsOf(process.argv.slice(2));
+async function main(): Promise<number> {
+  const { data, windows, json, help } = optionsOf(process.argv.slice(2));
   if (help === true) {
     console.log(USAGE);
+    return 0;
+  }
+  if (windows !== undefined) {
+    const evaluation = await evaluateRecording(windows);
+    console.log(json === true ? JSON.stringify(evaluation) : windowTable(evaluation));
     return 0;
   }
   const traces = parseTraces(readFileSync(data ?? DEFAULT_DATA));
   const evaluation = evaluate(traces);
   if (json === true) console.log(JSON.stringify(evaluation));
   else console.log(tableOf(evaluation, callsPerSecond(traces)));
+  if (json !== true && data === undefined) console.log(`\n${await ownTable()}`);
   return 0;
+}
+
+async function evaluateRecording(folder: string): Promise<WindowEvaluation> {
+  const { runtime } = parsePolicy(readFileSync(DEFAULT_POLICY, 'utf8'), DEFAULT_POLICY);
+  return evaluateWindows(await readRecording(folder), runtime);
+}
+
+async function ownTable(): Promise<string> {
+  if (!existsSync(DEFAULT_WINDOWS)) return 'no windows were recorded here: npm run dataset does that, in minutes';
+  return windowTable(await evaluateRecording(DEFAULT_WINDOWS));
 }
 
 function optionsOf(args: string[]): {
   data?: string | undefined;
+  windows?: string | undefined;
   json?: boolean | undefined;
   help?: boolean | undefined;
 } {
   const options = {
     data: { type: 'string' },
+    windows: { type: 'string' },
     json: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   } as const;
@@ -82,12 +109,13 @@ function tableOf(evaluation: Evaluation, speed: number): string {
 
 /** Usage and bad data are 2, as everywhere. */
 function messageOf(error: unknown): string {
-  if (error instanceof TraceFileError || (error instanceof Error && 'code' in error)) return error.message;
+  if (error instanceof TraceFileError || error instanceof DatasetError || (error instanceof Error && 'code' in error))
+    return error.message;
   throw error;
 }
 
 try {
-  process.exitCode = main();
+  process.exitCode = await main();
 } catch (error) {
   console.error(`evaluate: ${messageOf(error)}\n\n${USAGE}`);
   process.exitCode = 2;

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 
 import type { IncidentDocument } from '../api/index.ts';
+import type { Window } from '../behaviour/index.ts';
 import type { ContentStore } from '../artifact/index.ts';
 import type { Clock, Lane } from '../base/index.ts';
 import type { Journal } from '../ledger/index.ts';
@@ -9,6 +10,7 @@ import type { Capacity, Grant, Holding, Isolation, Override } from '../policy/in
 import type { AttestationStore, ChainCache, Keyring } from '../provenance/index.ts';
 import type { Driver, DriverName, Network, Sensor } from '../sandbox/index.ts';
 import type { Store } from '../store/index.ts';
+import type { RuntimeVerdict } from '../trust/index.ts';
 import type { Attachments } from './attachments.ts';
 import type { CodeMemory } from './code-memory.ts';
 import type { EventBus } from './event-bus.ts';
@@ -40,6 +42,13 @@ export interface DecideContext extends AssessContext {
   readonly isolationAvailable: readonly Isolation[];
 }
 
+/** Takes each window as it was judged, whole: for recording. It must return at once. All that the window led to has been done by then. */
+export type WindowObserver = (seen: {
+  readonly workload: string;
+  readonly window: Window;
+  readonly verdict: RuntimeVerdict;
+}) => void;
+
 export interface EngineContext extends DecideContext {
   readonly home: Home;
   readonly log: Logger;
@@ -51,6 +60,8 @@ export interface EngineContext extends DecideContext {
   readonly policies: Policies;
   readonly events: EventBus;
   readonly attachments: Attachments;
+  /** Null where nobody records. */
+  readonly observeWindow: WindowObserver | null;
   /** Changes of keys, one after another. */
   readonly keyLane: Lane;
   readonly workloads: Map<string, Running>;

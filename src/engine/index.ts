@@ -40,7 +40,8 @@ export {
   readLogDocument,
   verifyLog,
 } from './logs.ts';
-export { openEngine } from './open-engine.ts';
+export type { WindowObserver } from './context.ts';
+export { type EngineOptions, openEngine } from './open-engine.ts';
 export { openWitnessAt, type ServedLog, serveLog } from './serving-logs.ts';
 export { planRun, type RunPlan } from './plan-run.ts';
 export {

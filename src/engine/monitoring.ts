@@ -46,6 +46,7 @@ export async function monitorRuntimeBehavior(
   if (metrics.audit.length > 0) writeAudit(context, running, metrics.audit);
   await respond(context, running, incident, allocated);
   await keepPromises(context, running, instance);
+  context.observeWindow?.({ workload: running.name, window: metrics, verdict });
 }
 
 function collectMetrics(

@@ -14,7 +14,7 @@ import { openNetwork, openSensor } from '../sandbox/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { Attachments } from './attachments.ts';
 import { CodeMemory } from './code-memory.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext, WindowObserver } from './context.ts';
 import { defaultOrigins } from './default-origins.ts';
 import { driverNameOf, probeDrivers } from './drivers.ts';
 import type { Engine } from './engine.ts';
@@ -35,14 +35,20 @@ import { watchExit } from './restarting.ts';
 import { startLoop } from './tick.ts';
 import { useCases } from './use-cases.ts';
 
+/** What an engine is opened with. */
+export interface EngineOptions {
+  readonly home: Home;
+  readonly observeWindow?: WindowObserver;
+}
+
 /**
  * Opens the engine. One per home: the journal's lock decides.
  *
  * @throws LedgerError LEDGER_LOCKED, LEDGER_CORRUPT; PolicyError; StoreError; SandboxError; ProvenanceError PROVENANCE_KEYRING
  */
-export async function openEngine(options: { readonly home: Home }): Promise<Engine> {
+export async function openEngine(options: EngineOptions): Promise<Engine> {
   await using stack = new AsyncDisposableStack();
-  const context = await openContext(options.home, stack);
+  const context = await openContext(options, stack);
   await reconcileKeys(context);
   await keepLogged(context);
   stack.defer(() => markKept(context));
@@ -56,7 +62,10 @@ export async function openEngine(options: { readonly home: Home }): Promise<Engi
   return Object.assign(engine, { [Symbol.asyncDispose]: () => opened.disposeAsync() });
 }
 
-async function openContext(home: Home, stack: AsyncDisposableStack): Promise<EngineContext> {
+async function openContext(
+  { home, observeWindow }: EngineOptions,
+  stack: AsyncDisposableStack,
+): Promise<EngineContext> {
   const log = pino({ name: 'provost', level: process.env['PROVOST_LOG_LEVEL'] ?? 'warn' }, pino.destination(2));
   // The lock first: whatever comes after may clear away what another supervisor still uses.
   const journal = stack.use(await openJournal(home.logDir, `${HOME_ORIGIN}${home.id}`));
@@ -92,6 +101,7 @@ async function openContext(home: Home, stack: AsyncDisposableStack): Promise<Eng
     policies: new Policies(readHomePolicy(home.policyFile), content),
     events: openEvents(store),
     attachments: new Attachments(),
+    observeWindow: observeWindow ?? null,
     keyLane: new Lane(),
     workloads: new Map(),
     incidents: incidentsOf(store),
