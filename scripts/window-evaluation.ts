@@ -1,6 +1,6 @@
 // The protocol by which the window detectors are judged on a recording: as the engine runs them, learnt from the normal training runs alone.
 import { createModel, judge } from '../src/behaviour/index.ts';
-import type { Baseline } from '../src/engine/code-memory.ts';
+import { type Baseline, learntHere } from '../src/engine/code-memory.ts';
 import { learnWhenCalm } from '../src/engine/learning.ts';
 import { isActive } from '../src/sandbox/index.ts';
 import { initialRuntimeState, type RuntimeSettings, type RuntimeState, stepRuntime } from '../src/trust/index.ts';
@@ -117,7 +117,7 @@ interface Watch {
 
 function firstWatch(settings: RuntimeSettings): Watch {
   const model = createModel(process.arch === 'arm64' ? 'arm64' : 'x64');
-  return { baseline: { model, waiting: [] }, state: initialRuntimeState(settings) };
+  return { baseline: { model, waiting: [], origin: learntHere }, state: initialRuntimeState(settings) };
 }
 
 interface Followed {
