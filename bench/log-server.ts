@@ -134,7 +134,7 @@ async function publishedSize(url: string): Promise<number> {
 }
 
 async function startOurs(dir: string, port: number): Promise<Server> {
-  const init = ['log', 'init', dir, '--origin', 'example.com/log', '--json'];
+  const init = ['log', 'init', dir, '--origin', 'example.com/log', '--format', 'raw', '--json'];
   const text = execFileSync(PROVOST, init, { encoding: 'utf8', stdio: 'pipe' });
   const { key } = JSON.parse(text) as { readonly key: string };
   return await started(spawn(PROVOST, ['log', 'serve', dir, '--listen', `127.0.0.1:${port}`], SILENT), { port, key });
