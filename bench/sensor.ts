@@ -1,7 +1,6 @@
 // Promises: what the sensor costs a loop of system calls, in a workload and beside one, and process starts; exact counts of 10⁸ calls.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../src/base/index.ts';
 import { syscallNumbers } from '../src/behaviour/index.ts';
@@ -9,6 +8,7 @@ import { Assembler } from '../src/sandbox/bpf/assembler.ts';
 import { parseBtf } from '../src/sandbox/bpf/btf.ts';
 import { attachProgram } from '../src/sandbox/bpf/kernel.ts';
 import { openSensor, type Sensor } from '../src/sandbox/index.ts';
+import { makeBareGroup, removeBareGroup } from './bare-group.ts';
 import { type BenchRow, percentile, runAlone } from './row.ts';
 
 /** Runs that count, and how many are tried: one beside which the bare loop changed says nothing. */
@@ -101,14 +101,13 @@ const situations: readonly Situation[] = [
 export async function run(): Promise<readonly BenchRow[]> {
   const missing = whyNot();
   if (missing !== null) return [notMeasured('the cost of the sensor', missing)];
-  const dir = makeGroup();
+  const dir = makeBareGroup('bench-sensor');
   try {
     const rows: BenchRow[] = [];
     for (const situation of situations) rows.push(await rowOf(situation, dir));
     return [...rows, await startRow(), await exactRow(dir)];
   } finally {
-    rmdirSync(dir);
-    removeParent(join(dir, '..'));
+    removeBareGroup(dir);
   }
 }
 
@@ -257,23 +256,6 @@ function enter(dir: string, command: readonly string[]): string {
   });
   if (status !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
   return stderr;
-}
-
-function makeGroup(): string {
-  const v2 = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1];
-  if (v2 === undefined) throw new Error('no cgroup v2 tree is mounted');
-  const dir = join(v2, 'provost', `bench-sensor-${process.pid}`);
-  mkdirSync(dir, { recursive: true });
-  return dir;
-}
-
-function removeParent(dir: string): void {
-  try {
-    rmdirSync(dir);
-  } catch (error) {
-    // Workloads of a home are in it.
-    if (!['EBUSY', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) throw error;
-  }
 }
 
 function notMeasured(what: string, why: string): BenchRow {

@@ -1,9 +1,8 @@
 // Promise: a program that does nothing but system calls is slowed at most a tenth as much by full telemetry as by `strace -c -f`.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { errnoOf } from '../src/base/index.ts';
+import { statSync } from 'node:fs';
 import { openSensor, type Sensor } from '../src/sandbox/index.ts';
+import { makeBareGroup, removeBareGroup } from './bare-group.ts';
 import { type BenchRow, percentile, runAlone } from './row.ts';
 
 const TARGET_TIMES = 10;
@@ -32,7 +31,7 @@ interface Samples {
 export async function run(): Promise<readonly BenchRow[]> {
   if (process.getuid?.() !== 0) return [notMeasured('it needs root')];
   if (spawnSync('strace', ['--version']).status !== 0) return [notMeasured('strace is not installed')];
-  const dir = makeGroup();
+  const dir = makeBareGroup('bench-telemetry');
   try {
     const samples: Samples = { bare: [], unwatched: [], watched: [], traced: [] };
     for (let round = 0; round < ROUNDS; round += 1) {
@@ -46,8 +45,7 @@ export async function run(): Promise<readonly BenchRow[]> {
     }
     return rowsOf(samples);
   } finally {
-    rmdirSync(dir);
-    removeParent(join(dir, '..'));
+    removeBareGroup(dir);
   }
 }
 
@@ -96,23 +94,6 @@ function copyNs(dir: string, copies: number, tracer: readonly string[] = []): nu
   const seconds = /copied, ([\d.]+) s/.exec(stderr)?.[1];
   if (status !== 0 || seconds === undefined) throw new Error(`dd failed: ${stderr}`);
   return (Number(seconds) * 1e9) / copies;
-}
-
-function makeGroup(): string {
-  const v2 = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1];
-  if (v2 === undefined) throw new Error('no cgroup v2 tree is mounted');
-  const dir = join(v2, 'provost', `bench-telemetry-${process.pid}`);
-  mkdirSync(dir, { recursive: true });
-  return dir;
-}
-
-function removeParent(dir: string): void {
-  try {
-    rmdirSync(dir);
-  } catch (error) {
-    // Workloads of a home are in it.
-    if (!['EBUSY', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) throw error;
-  }
 }
 
 function notMeasured(why: string): BenchRow {

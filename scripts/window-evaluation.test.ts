@@ -12,6 +12,7 @@ import { type Recorded, openWriter, readRecording, writeManifest } from './datas
 import { windowLine } from './dataset/recorded-run.ts';
 import { evaluateWindows } from './window-evaluation.ts';
 import { windowTable } from './window-table.ts';
+import { quietWindow } from '../test/quiet-window.ts';
 
 const { runtime } = parsePolicy(
   readFileSync(join(import.meta.dirname, '../policies/default.yaml'), 'utf8'),
@@ -22,29 +23,14 @@ const READ = 0;
 
 function windowAt(at: number, part: Partial<Window> = {}): Window {
   return {
+    ...quietWindow,
     startMs: START_MS + at * 100,
     durationMs: 100,
     cpuMs: 20 + (at % 3),
-    throttledMs: 0,
-    memoryBytes: 1e7,
-    memoryPeakBytes: 1e7,
-    majorFaults: 0,
     minorFaults: 10,
-    memoryLimitHits: 0,
-    oomKills: 0,
-    readBytes: 0,
-    writeBytes: 0,
     pids: 3,
-    rxBytes: 0,
-    txBytes: 0,
-    rxPackets: 0,
-    txPackets: 0,
-    droppedPackets: 0,
-    newDestinations: [],
     syscalls: new Map([[READ, 100 + (at % 5)]]),
     grams: new Map([[7, 90]]),
-    audit: [],
-    coverage: 1,
     ...part,
   };
 }

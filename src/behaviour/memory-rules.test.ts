@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { canonicalJson } from '../base/index.ts';
 import { createModel, judge, learn, type MemoryLook, type Model, parseModel, type Window } from './index.ts';
+import { quietWindow } from '../../test/quiet-window.ts';
 
 const clean: MemoryLook = {
   anonymousExecutableBytes: 0,
@@ -10,30 +11,7 @@ const clean: MemoryLook = {
   isWhole: true,
 };
 
-const calm: Window = {
-  startMs: 0,
-  durationMs: 1000,
-  cpuMs: 50,
-  throttledMs: 0,
-  memoryBytes: 1e7,
-  memoryPeakBytes: 1e7,
-  majorFaults: 0,
-  minorFaults: 0,
-  memoryLimitHits: 0,
-  oomKills: 0,
-  readBytes: 0,
-  writeBytes: 0,
-  pids: 2,
-  rxBytes: 0,
-  txBytes: 0,
-  rxPackets: 0,
-  txPackets: 0,
-  droppedPackets: 0,
-  newDestinations: [],
-  syscalls: new Map([[0, 10]]),
-  audit: [],
-  coverage: 1,
-};
+const calm: Window = { ...quietWindow, cpuMs: 50, syscalls: new Map([[0, 10]]) };
 
 const asking: Window = {
   ...calm,

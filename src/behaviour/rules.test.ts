@@ -9,31 +9,9 @@ import {
   syscallNumbers,
   type Window,
 } from './index.ts';
+import { quietWindow } from '../../test/quiet-window.ts';
 
-const calm: Window = {
-  startMs: 0,
-  durationMs: 1000,
-  cpuMs: 5,
-  throttledMs: 0,
-  memoryBytes: 1e7,
-  memoryPeakBytes: 1e7,
-  majorFaults: 0,
-  minorFaults: 0,
-  memoryLimitHits: 0,
-  oomKills: 0,
-  readBytes: 0,
-  writeBytes: 0,
-  pids: 2,
-  rxBytes: 0,
-  txBytes: 0,
-  rxPackets: 0,
-  txPackets: 0,
-  droppedPackets: 0,
-  newDestinations: [],
-  syscalls: new Map([[0, 10]]),
-  audit: [],
-  coverage: 1,
-};
+const calm: Window = { ...quietWindow, syscalls: new Map([[0, 10]]) };
 const grant = { pids: 100, cpu: { millicores: 500 } };
 
 function event(kind: AuditEvent['kind'], target: string): AuditEvent {

@@ -10,6 +10,7 @@ import {
   syscallNumbers,
   type Window,
 } from './index.ts';
+import { quietWindow } from '../../test/quiet-window.ts';
 
 const [read, write, close, mprotect, execve] = syscallNumbers(
   ['read', 'write', 'close', 'mprotect', 'execve'],
@@ -23,30 +24,7 @@ function windowOf(calls: readonly number[]): Window {
   return { ...quiet, syscalls, grams: countGrams(calls) };
 }
 
-const quiet: Window = {
-  startMs: 0,
-  durationMs: 1000,
-  cpuMs: 20,
-  throttledMs: 0,
-  memoryBytes: 1e7,
-  memoryPeakBytes: 1e7,
-  majorFaults: 0,
-  minorFaults: 0,
-  memoryLimitHits: 0,
-  oomKills: 0,
-  readBytes: 0,
-  writeBytes: 0,
-  pids: 2,
-  rxBytes: 0,
-  txBytes: 0,
-  rxPackets: 0,
-  txPackets: 0,
-  droppedPackets: 0,
-  newDestinations: [],
-  syscalls: new Map(),
-  audit: [],
-  coverage: 1,
-};
+const quiet: Window = { ...quietWindow, cpuMs: 20 };
 const options = { active: true, grant: null };
 const loop = Array.from({ length: 90 }, (_, at) => [read, write, close][at % 3] ?? 0);
 /** Each call of the loop is known, and so are the two others, but never in this order. */

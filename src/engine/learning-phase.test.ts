@@ -4,6 +4,7 @@ import { initialRuntimeState, type RuntimeSettings, type RuntimeState, stepRunti
 import { type Baseline, learntHere } from './code-memory.ts';
 import { learnWhenCalm } from './learning.ts';
 import { LearningPhase, type PhaseCounts } from './learning-phase.ts';
+import { quietWindow } from '../../test/quiet-window.ts';
 
 const settings: RuntimeSettings = {
   startScore: 0.2,
@@ -15,28 +16,7 @@ const settings: RuntimeSettings = {
   violationFactors: { low: 0.9, medium: 0.6, high: 0.2, critical: 0 },
 };
 
-const still = {
-  throttledMs: 0,
-  memoryBytes: 1e6,
-  memoryPeakBytes: 1e6,
-  majorFaults: 0,
-  minorFaults: 0,
-  memoryLimitHits: 0,
-  oomKills: 0,
-  readBytes: 0,
-  writeBytes: 0,
-  rxBytes: 0,
-  txBytes: 0,
-  rxPackets: 0,
-  txPackets: 0,
-  droppedPackets: 0,
-  pids: 2,
-  newDestinations: [],
-  audit: [],
-  coverage: 1,
-  startMs: 0,
-  durationMs: 1000,
-};
+const still = { ...quietWindow, memoryBytes: 1e6, memoryPeakBytes: 1e6 };
 
 function window(cpuMs: number, call = 1): Window {
   return { ...still, cpuMs, syscalls: new Map([[call, 100]]) };

@@ -3,6 +3,7 @@ import { createModel, judge, LEARNING_WINDOWS, type Window } from '../behaviour/
 import { initialRuntimeState, type RuntimeSettings, type RuntimeState, stepRuntime } from '../trust/index.ts';
 import { type Baseline, learntHere } from './code-memory.ts';
 import { learnWhenCalm } from './learning.ts';
+import { quietWindow } from '../../test/quiet-window.ts';
 
 const settings: RuntimeSettings = {
   startScore: 0.2,
@@ -15,28 +16,8 @@ const settings: RuntimeSettings = {
 };
 
 function window(cpuMs: number): Window {
-  const none = {
-    throttledMs: 0,
-    memoryBytes: 1e6,
-    memoryPeakBytes: 1e6,
-    majorFaults: 0,
-    minorFaults: 0,
-    memoryLimitHits: 0,
-    oomKills: 0,
-  };
-  const io = { readBytes: 0, writeBytes: 0, rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, droppedPackets: 0 };
-  return {
-    ...none,
-    ...io,
-    startMs: 0,
-    durationMs: 1000,
-    cpuMs,
-    pids: 2,
-    newDestinations: [],
-    syscalls: new Map([[1, 100]]),
-    audit: [],
-    coverage: 1,
-  };
+  const memory = { memoryBytes: 1e6, memoryPeakBytes: 1e6 };
+  return { ...quietWindow, ...memory, cpuMs, syscalls: new Map([[1, 100]]) };
 }
 
 interface Learner {

@@ -20,30 +20,11 @@ import {
 import { openTestHome, type TestHome } from '../home-fixture.ts';
 import { needs } from '../needs.ts';
 import { runTranscript } from './transcript.ts';
+import { quietWindow } from '../quiet-window.ts';
 
 const TRACE = 'https://in-toto.io/attestation/runtime-trace/v0.1';
 const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'x64';
-const STILL = {
-  throttledMs: 0,
-  memoryBytes: 1e6,
-  memoryPeakBytes: 1e6,
-  majorFaults: 0,
-  minorFaults: 0,
-  memoryLimitHits: 0,
-  oomKills: 0,
-  readBytes: 0,
-  writeBytes: 0,
-  rxBytes: 0,
-  txBytes: 0,
-  rxPackets: 0,
-  txPackets: 0,
-  droppedPackets: 0,
-  pids: 2,
-  audit: [],
-  coverage: 1,
-  startMs: 0,
-  durationMs: 1000,
-};
+const STILL = { ...quietWindow, memoryBytes: 1e6, memoryPeakBytes: 1e6 };
 
 function taught(architecture: 'x64' | 'arm64' = ARCHITECTURE): Model {
   let model = createModel(architecture);
