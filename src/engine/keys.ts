@@ -7,7 +7,7 @@ import { type KeyEvent, type KeyLog, type Keyring, type KnownKey, openKeyring } 
 import type { EngineContext } from './context.ts';
 import { homeAt } from './home.ts';
 import { reassess, reassessAll } from './reassessing.ts';
-import { issuerOf } from './recording.ts';
+import { issuerOf, logKeyEvent } from './recording.ts';
 import type { Running } from './running.ts';
 
 /** One change of the keyring. `key` is a name or a key id. */
@@ -108,8 +108,7 @@ export async function reconcileKeys(context: EngineContext): Promise<void> {
 
 /** The document, then the leaf, and only then the keyring: a crash between them leaves no trust that the log does not have. */
 async function keep(context: EngineContext, event: KeyEvent): Promise<{ key: KnownKey; logIndex: number }> {
-  await context.content.put(event.document);
-  const logIndex = await context.journal.append(event.leaf, { flush: true });
+  const logIndex = await logKeyEvent(context, event);
   try {
     return { key: context.keyring.commit(event, logIndex), logIndex };
   } catch (error) {

@@ -11,7 +11,7 @@ import {
 } from '../provenance/index.ts';
 import type { EngineContext } from './context.ts';
 import { EngineError } from './errors.ts';
-import { documentTypes, issuerOf, record } from './recording.ts';
+import { documentTypes, issuerOf, logKeyEvent, record } from './recording.ts';
 import type { Running } from './running.ts';
 
 /** Name of the key by which a home speaks for itself. Nobody trusts it but who says so. */
@@ -39,8 +39,7 @@ export async function makeHostKey(context: DeployContext): Promise<void> {
   try {
     if (context.keyring.state().keys.some(({ name }) => name === HOST_KEY)) return;
     const event = context.keyring.generateKey({ name: HOST_KEY, nowMs: context.clock.nowMs() });
-    await context.content.put(event.document);
-    context.keyring.commit(event, await context.journal.append(event.leaf, { flush: true }));
+    context.keyring.commit(event, await logKeyEvent(context, event));
   } catch (error) {
     context.log.error({ error: messageOf(error) }, 'the key of this home cannot be made; deployments go unsigned');
   }

@@ -1,7 +1,7 @@
 // Entries of the journal: the document goes to the content store, its digest to the log.
 import { parseDigest } from '../artifact/index.ts';
 import { canonicalJson } from '../base/index.ts';
-import { type LeafKind, makeLeaf } from '../provenance/index.ts';
+import { type KeyEvent, type LeafKind, makeLeaf } from '../provenance/index.ts';
 import type { EngineContext } from './context.ts';
 
 export interface Entry {
@@ -52,6 +52,15 @@ export async function record(
     issuer: issuerOf(context.home),
   });
   return context.journal.append(leaf, { flush: entry.flush });
+}
+
+/** Logs a change of the keyring: the document first, then the leaf. It counts once the keyring has committed it at this index. */
+export async function logKeyEvent(
+  { content, journal }: Pick<EngineContext, 'content' | 'journal'>,
+  { document, leaf }: KeyEvent,
+): Promise<number> {
+  await content.put(document);
+  return journal.append(leaf, { flush: true });
 }
 
 /** Who writes the entries of a home. */
